@@ -1,0 +1,30 @@
+"""An autograd engine that grows from one scalar to tensors.
+
+Read `scalar.py` first: it is the whole idea on Python floats. Then `graph.py`, `tensor.py`, `op.py`,
+one file of `ops/`, and `backward.py`.
+"""
+
+from . import numpy_face, operators  # noqa: F401  (importing them gives Tensor its operators and NumPy's functions)
+from .backward import backward, gradients
+from .graph import Node, Observer, no_grad, observe, scope
+from .op import Op
+from .ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad, conv_transpose2d
+from .ops.elementwise import (
+    abs, add, astype, ceil, clip, conj, cos, divide, erf, exp, expm1, floor, floor_divide, gated_multiply, imag, log,
+    log1p, maximum, minimum, mod, multiply, negative, power, real, relu, round, sigmoid, sign, sin, softplus, sqrt,
+    square, subtract, tan, tanh, where,
+)
+from .ops.index import put, scatter, take
+from .ops.linalg import dot, einsum, matmul
+from .ops.norm import batch_norm
+from .ops.pool import avg_pool2d, max_pool2d, max_unpool2d
+from .ops.reduce import cumsum, logsumexp, max, mean, min, norm, prod, sum, var
+from .ops.shape import (
+    broadcast_to, concatenate, expand_dims, flatten, flip, moveaxis, pad, repeat, reshape, roll, split, squeeze, stack,
+    swapaxes, tile, transpose,
+)
+from .ops.softmax import log_softmax, softmax
+from .scalar import Scalar
+from .tensor import Tensor, get_default_dtype, set_default_dtype
+
+__version__ = "0.1.0"

@@ -1,0 +1,283 @@
+"""The reverse pass: gradients of one output, by the chain rule, over the recorded graph.
+
+A node is made after its inputs, so going through the nodes in descending order of creation meets every
+node after all that were made from it: a topological order without a search (`Scalar.backward` shows the
+textbook search in the open, and a test compares the two). When a node is met its gradient is complete;
+its rules turn it into contributions to its parents' gradients, which are added up.
+
+At first order all gradients are raw arrays. With `create_graph=True` the same rules get Tensors, so the
+gradients are recorded and can be differentiated again.
+
+If a rule or a hook raises, the `.grad`s delivered before stay delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .graph import Node, Observer, current_mode, no_grad, recording
+from .ops.elementwise import add, astype, real
+from .ops.shape import sum_to
+from .tensor import Tensor, as_array, wrap
+
+__all__ = ["backward", "gradients"]
+
+
+def backward(y: Tensor, g: Any = None, create_graph: bool = False, retain_graph: bool | None = None) -> None:
+    """Adds dy/dx to `x.grad` for every leaf `x` that `y` was made from, and frees what the rules had saved.
+
+    g             cotangent of y's shape; may be left out where y has one element
+    create_graph  record the gradients too, so that they can be differentiated
+    retain_graph  keep the saved values for another backward (default: as create_graph)
+
+    Raises RuntimeError where y requires no gradient or its graph was freed, ValueError where g is missing
+    or of another shape.
+
+    >>> import autograd as ag
+    >>> x = ag.Tensor(3.0, requires_grad=True)
+    >>> ag.backward(x * x); x.grad.item()
+    6.0
+    """
+    _Pass(y, g, create_graph, retain_graph).run(None)
+
+
+def gradients(y: Tensor, xs: Sequence[Tensor], g: Any = None, create_graph: bool = False,
+              retain_graph: bool | None = None) -> list[Tensor]:
+    """The gradients dy/dx for each x in xs, a list of Tensors; leaves every `.grad` alone.
+
+    Arguments as for `backward`. An x that y does not depend on gets zeros.
+
+    Raises as `backward` does, and RuntimeError where an x does not require a gradient.
+
+    >>> import autograd as ag
+    >>> x = ag.Tensor(3.0, requires_grad=True)
+    >>> (dx,) = ag.gradients(x**3, [x], create_graph=True)
+    >>> (ddx,) = ag.gradients(dx, [x]); dx.item(), ddx.item()
+    (27.0, 18.0)
+    """
+    if type(xs) is Tensor:
+        raise TypeError("gradients: xs must be a list of Tensors; write [x]")
+    for i, x in enumerate(xs):
+        if type(x) is not Tensor or x._node is None:
+            raise RuntimeError(f"gradients: xs[{i}] does not require a gradient; make it with requires_grad=True "
+                               "before y is computed")
+    targets = [x._node for x in xs]
+    found = _Pass(y, g, create_graph, retain_graph).run(set(targets))
+    return [found[node] if node in found else wrap(np.zeros(node.shape, node.dtype), None) for node in targets]
+
+
+class _Pass:
+    """One reverse pass from one output."""
+
+    def __init__(self, y: Tensor, g: Any, create_graph: bool, retain_graph: bool | None) -> None:
+        if type(y) is not Tensor:
+            raise TypeError(f"backward: expected a Tensor, got {type(y).__name__}")
+        if y._node is None:
+            raise RuntimeError("backward: this Tensor does not require a gradient: nothing that it was made from "
+                               "does, or it was made under no_grad")
+        self.root: Node = y._node
+        self.create_graph = create_graph
+        self.retain = create_graph if retain_graph is None else retain_graph
+        seed = _seed(y, g)
+        self.grads: dict[Node, Any] = {self.root: seed if create_graph else seed._data}
+        self.own: set[Node] = set()  # nodes whose gradient is an array made here, which may be added to in place
+
+    def run(self, targets: set[Node] | None) -> dict[Node, Tensor]:
+        """Goes through the graph; delivers to `.grad`s, or (with targets) returns their gradients."""
+        nodes = _in_reverse(self.root)
+        needed = None if targets is None else _leading_to(targets, nodes)
+        freed = next((n for n in nodes if n.saved is None and (needed is None or n in needed)), None)
+        if freed is not None:
+            raise RuntimeError(f"backward: the values saved for {freed.op.name!r} are freed already, since backward "
+                               "went through this graph before; give the first pass retain_graph=True")
+        found: dict[Node, Tensor] = {}
+        with np.errstate(all="ignore"), recording() if self.create_graph else no_grad():
+            observer = current_mode().observer
+            for node in nodes:
+                if needed is not None and node not in needed:
+                    continue
+                g = self.grads.pop(node, None)
+                if g is not None:
+                    g = self._finish(node, g, targets, found)
+                    self._pull(node, g, needed, observer)
+                if not self.retain and node.parents:
+                    node.saved = None
+        return found
+
+    def _finish(self, node: Node, g: Any, targets: set[Node] | None, found: dict[Node, Tensor]) -> Any:
+        """The gradient of a node is complete: hooks see it, and whoever waits for it gets it."""
+        if node.hooks:
+            g = self._run_hooks(node, g)
+        if targets is not None:
+            if node in targets:
+                found[node] = self._deliverable(node, g)
+        elif node.tensor is not None:
+            tensor = node.tensor()
+            if tensor is not None and tensor._node is node:
+                tensor._add_grad(self._deliverable(node, g), add)
+        return g
+
+    def _deliverable(self, node: Node, g: Any) -> Tensor:
+        """A gradient that nothing else shares: contiguous, writable, of its own memory."""
+        if self.create_graph:
+            return wrap(np.array(g._data, order="C"), g._node)
+        if node in self.own and node.is_leaf:
+            return wrap(np.ascontiguousarray(g).reshape(node.shape), None)
+        return wrap(np.array(g, order="C"), None)
+
+    def _run_hooks(self, node: Node, g: Any) -> Any:
+        self.own.discard(node)  # a hook may keep what it is shown
+        for hook in list(node.hooks):
+            changed = hook(g if self.create_graph else wrap(np.asarray(g), None))
+            if changed is None:
+                continue
+            changed = changed if type(changed) is Tensor else wrap(as_array(changed), None)
+            if changed.shape != node.shape or changed.dtype != node.dtype:
+                raise ValueError(f"register_hook: the hook returned {changed.shape} {changed.dtype} for a gradient "
+                                 f"{node.shape} {node.dtype}")
+            g = changed if self.create_graph else changed._data
+        return g
+
+    def _pull(self, node: Node, g: Any, needed: set[Node] | None, observer: Observer | None) -> None:
+        """Runs the rules of one node and adds what they give to the parents' gradients."""
+        parents = node.parents
+        if node.index is not None:  # one output of several: collected until the op's own node is met
+            self.grads.setdefault(parents[0], [None] * len(parents[0].shape))[node.index] = g
+            return
+        if not parents:
+            return
+        if node.outputs is not None:
+            g = self._all_outputs(node, g)
+        plan = node.plan
+        saved = plan.saved_tensors(node) if self.create_graph else node.saved
+        for index, rule, pick in plan.rules:
+            if index is None:
+                self._pull_jointly(node, g, rule, pick(saved), needed, observer)
+                continue
+            parent = parents[index]
+            if needed is not None and parent not in needed:
+                continue
+            if observer is None:
+                given = rule(g, *pick(saved))
+            else:
+                given = _observed(observer, node, index, g, rule, pick(saved), {})
+            self._add(parent, self._fit(given, node, index))
+
+    def _pull_jointly(self, node: Node, g: Any, rule: Callable, values: tuple, needed: set[Node] | None,
+                      observer: Observer | None) -> None:
+        wanted = tuple(p is not None and (needed is None or p in needed) for p in node.parents)
+        if observer is None:
+            given = rule(g, *values, wanted=wanted)
+        else:
+            given = _observed(observer, node, None, g, rule, values, {"wanted": wanted})
+        if len(given) != len(wanted):
+            raise RuntimeError(f"{node.op.name}: its joint rule gave {len(given)} gradients for {len(wanted)} inputs")
+        for index, (part, is_wanted) in enumerate(zip(given, wanted, strict=True)):
+            if is_wanted:
+                self._add(node.parents[index], self._fit(part, node, index))
+
+    def _all_outputs(self, node: Node, gs: list) -> tuple:
+        """The cotangents of all outputs, zeros for those that nothing was made from."""
+        zeros = (np.zeros(shape, dtype) for shape, dtype in zip(node.shape, node.dtype, strict=True))
+        if self.create_graph:
+            return tuple(wrap(zero, None) if g is None else g for g, zero in zip(gs, zeros, strict=True))
+        return tuple(zero if g is None else g for g, zero in zip(gs, zeros, strict=True))
+
+    def _fit(self, g: Any, node: Node, index: int) -> Any:
+        """Undoes broadcasting and casting on one edge: gives g the shape and dtype of input `index`."""
+        parent = node.parents[index]
+        if self.create_graph:
+            g = g if type(g) is Tensor else wrap(as_array(g), None)
+        elif type(g) is Tensor or g is None:
+            what = "nothing" if g is None else "a Tensor, so it uses something besides its named values"
+            raise RuntimeError(f"{node.op.name}: its backward rule for {_input_name(node, index)} gave {what}; a rule "
+                               "is a function of g and the op's named values")
+        elif not hasattr(g, "dtype"):
+            g = as_array(g)
+        if g.shape != parent.shape:
+            if not node.op.broadcasts:
+                raise RuntimeError(f"{node.op.name}: its backward rule for {_input_name(node, index)} gave a gradient "
+                                   f"of shape {g.shape}, expected {parent.shape}; correct the rule, or declare "
+                                   "Op(broadcasts=True) if the op broadcasts its inputs")
+            g = sum_to(g, parent.shape)
+        if g.dtype is not parent.dtype and g.dtype != parent.dtype:
+            if g.dtype.kind == "c" and parent.dtype.kind != "c":
+                g = real(g)
+            g = astype(g, parent.dtype)
+        return g
+
+    def _add(self, node: Node, g: Any) -> None:
+        """Adds one contribution. The first is kept as it is: it may be a view, so it is never written to."""
+        old = self.grads.get(node)
+        if old is None:
+            self.grads[node] = g
+        elif self.create_graph:
+            self.grads[node] = add(old, g)
+        elif node in self.own:
+            old += g
+            self.grads[node] = old
+        else:
+            self.grads[node] = old + g
+            self.own.add(node)
+
+
+def _observed(observer: Observer, node: Node, index: int | None, g: Any, rule: Callable, values: tuple,
+              keywords: dict) -> Any:
+    return observer.around_rule(node, index, g, lambda: rule(g, *values, **keywords))
+
+
+def _input_name(node: Node, index: int) -> str:
+    names = node.op.input_names
+    return repr(names[index]) if index < len(names) else f"input {index}"
+
+
+def _seed(y: Tensor, g: Any) -> Tensor:
+    """The cotangent to start from: ones for a single real number, else what is given, checked."""
+    if g is None:
+        if y.size != 1:
+            raise ValueError(f"backward: y has shape {y.shape}; give the cotangent g of that shape, or make a single "
+                             "number of y first, e.g. with y.sum()")
+        if y.dtype.kind == "c":
+            raise ValueError("backward: y is complex; give the cotangent g, or make y real first, e.g. with abs(y)")
+        return wrap(np.ones(y.shape, y.dtype), None)
+    g = g if type(g) is Tensor else wrap(np.asarray(as_array(g)), None)
+    if g.shape != y.shape:
+        raise ValueError(f"backward: y has shape {y.shape} but g has {g.shape}; they must be equal")
+    if g.dtype.kind == "c" and y.dtype.kind != "c":
+        raise TypeError(f"backward: y is {y.dtype} but g is {g.dtype}; give a real cotangent")
+    return astype(g, y.dtype)
+
+
+def _in_reverse(root: Node) -> list[Node]:
+    """All nodes that lead to root, root first, each before its parents.
+
+    A leaf was made long before it is used, so by its own order it would come last; it is put right behind
+    its earliest-made consumer instead, where its gradient is complete.
+    """
+    keys: dict[Node, float] = {root: root.order}
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        for parent in node.parents:
+            if parent is None:
+                continue
+            if not parent.parents:
+                key = node.order - 0.5
+                if key < keys.get(parent, np.inf):
+                    keys[parent] = key
+            elif parent not in keys:
+                keys[parent] = parent.order
+                stack.append(parent)
+    return sorted(keys, key=keys.__getitem__, reverse=True)
+
+
+def _leading_to(targets: set[Node], nodes: list[Node]) -> set[Node]:
+    """Those of `nodes` through which a gradient must pass on its way to the targets."""
+    needed: set[Node] = set()
+    for node in reversed(nodes):
+        if node in targets or any(parent in needed for parent in node.parents):
+            needed.add(node)
+    return needed

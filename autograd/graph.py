@@ -1,0 +1,157 @@
+"""The recorded graph: its nodes, and the mode in which ops record them.
+
+A node stands for one value. It knows which nodes it was made from and which arrays its backward rules
+need, and never holds a Tensor strongly: there are no reference cycles, so memory goes back as soon as
+the last Tensor that leads to a node is gone.
+
+The mode (is anything recorded, who watches, under which name) is one context variable, so that it holds
+in this thread or task only and costs one look-up per op. This file knows no op and no Tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import count
+from typing import Any, NamedTuple
+
+__all__ = ["Mode", "Node", "Observer", "current_mode", "no_grad", "observe", "recording", "scope"]
+
+
+class Observer:
+    """Is called around each call of an op and of a backward rule; override what you need.
+
+    `run()` does the work and gives its result; return that result, or another in its place.
+    """
+
+    def around_op(self, op: Any, args: tuple, params: dict, run: Callable[[], Any]) -> Any:
+        """`run()` is `op(*args, **params)`: a Tensor, or an array where no argument is a Tensor."""
+        return run()
+
+    def around_rule(self, node: Node, index: int | None, g: Any, run: Callable[[], Any]) -> Any:
+        """`run()` is what the rule of input `index` (None: the joint rule) of `node` makes of cotangent `g`."""
+        return run()
+
+
+class Mode(NamedTuple):
+    """What ops look at when they are called."""
+
+    recording: bool = True
+    observer: Observer | None = None
+    scope: str = ""
+
+
+_mode: ContextVar[Mode] = ContextVar("autograd_mode", default=Mode())
+current_mode = _mode.get
+
+_next_order = count().__next__  # one C call, so it is atomic: two threads never get the same number
+
+
+class Node:
+    """One value in the graph.
+
+    plan     what its op saved and which rules run (None for a leaf and for one output of several)
+    parents  the nodes of the op's inputs, None where an input needs no gradient; () for a leaf
+    params   the op's parameters by name
+    saved    the values that the rules need; None once backward has freed them
+    shape, dtype   of the value; tuples of them for an op with several outputs
+    order    counts creations: a node is made after its inputs, so descending order is topological
+    scope    the label under which it was recorded, "block1/conv"
+    index    which output of the parent this is, where the parent's op has several; else None
+    tensor   weak reference to the Tensor that receives `.grad` (leaves, retain_grad); else None
+    hooks    functions that see the gradient, or None
+    outputs  weak references to the output nodes, where the op has several
+    kept     what `keep` put aside for pictures, or None
+    """
+
+    __slots__ = ("__weakref__", "dtype", "hooks", "index", "kept", "order", "outputs", "params", "parents",
+                 "plan", "saved", "scope", "shape", "tensor")
+
+    def __init__(self, plan: Any, parents: tuple, params: dict, saved: tuple | None, shape: Any, dtype: Any,
+                 scope: str) -> None:
+        self.plan = plan
+        self.parents = parents
+        self.params = params
+        self.saved = saved
+        self.shape = shape
+        self.dtype = dtype
+        self.scope = scope
+        self.order = _next_order()
+        self.index = self.tensor = self.hooks = self.outputs = self.kept = None
+
+    @property
+    def op(self) -> Any:
+        """The op that made this value; None for a leaf."""
+        if self.index is not None:
+            return self.parents[0].op
+        return self.plan and self.plan.op
+
+    @property
+    def is_leaf(self) -> bool:
+        """True where no op made the value: nothing stands before it."""
+        return not self.parents
+
+    def __repr__(self) -> str:
+        made_by = self.op.name if self.op else "leaf"
+        return f"<Node {made_by} {self.shape} {self.dtype}>"
+
+
+@contextmanager
+def _mode_with(**changes: Any) -> Iterator[None]:
+    token = _mode.set(_mode.get()._replace(**changes))
+    try:
+        yield
+    finally:
+        _mode.reset(token)
+
+
+def no_grad() -> Any:
+    """Nothing is recorded inside `with no_grad():`, in this thread or task only; also a decorator.
+
+    >>> import autograd as ag
+    >>> w = ag.Tensor([1.0], requires_grad=True)
+    >>> with ag.no_grad():
+    ...     print((w * 2).requires_grad)
+    False
+    """
+    return _mode_with(recording=False)
+
+
+def recording() -> Any:
+    """Everything is recorded inside `with recording():`, even within `no_grad` (backward needs it)."""
+    return _mode_with(recording=True)
+
+
+def scope(name: str) -> Any:
+    """Labels the nodes recorded inside `with scope(name):`; scopes nest as "outer/inner".
+
+    >>> import autograd as ag
+    >>> x = ag.Tensor([1.0], requires_grad=True)
+    >>> with ag.scope("encoder"), ag.scope("norm"):
+    ...     y = x * 2
+    >>> y.scope
+    'encoder/norm'
+    """
+    outer = _mode.get().scope
+    return _mode_with(scope=f"{outer}/{name}" if outer else name)
+
+
+class _Nested(Observer):
+    """Two observers at once, one inside the other."""
+
+    def __init__(self, outer: Observer, inner: Observer) -> None:
+        self.outer = outer
+        self.inner = inner
+
+    def around_op(self, op: Any, args: tuple, params: dict, run: Callable[[], Any]) -> Any:
+        return self.outer.around_op(op, args, params, lambda: self.inner.around_op(op, args, params, run))
+
+    def around_rule(self, node: Node, index: int | None, g: Any, run: Callable[[], Any]) -> Any:
+        return self.outer.around_rule(node, index, g, lambda: self.inner.around_rule(node, index, g, run))
+
+
+def observe(observer: Observer) -> Any:
+    """`observer` goes around every op and rule called inside `with observe(observer):`; observers nest."""
+    outer = _mode.get().observer
+    return _mode_with(observer=observer if outer is None else _Nested(outer, observer))

@@ -1,0 +1,369 @@
+"""Op: a forward function on arrays, and beside it one backward rule per input.
+
+    @Op
+    def multiply(x, y):
+        return x * y
+    multiply.vjp(lambda g, y: g * y,
+                 lambda g, x: g * x)
+
+What the names in a rule mean (they are read once, when the op is defined):
+
+    g               the cotangent: the gradient with respect to the op's output (a tuple of them where
+                    the op has several outputs, zeros for one that is not used)
+    an input        its value
+    <input>_shape   its shape alone
+    out             the op's output (a tuple where it has several)
+    an output       one of several, where the op names them: Op(outputs=("y", "mean"))
+    a parameter     its value, a keyword argument of the forward
+    aux             what the forward found on the way and no gradient flows through (indices, masks). Such
+                    a forward takes the keyword `need_aux` and returns `(out, aux)`
+    wanted          in a joint rule: one bool per input
+
+Whatever a rule names is saved for it, and nothing else. A rule is written with ops and operators, so it
+works on arrays (first order) and on Tensors (`create_graph=True`) alike; a rule's own array may be
+smaller work promoted to an op of its own, never NumPy on a Tensor.
+
+The op's inputs are as many leading arguments as it has rules; the rest are parameters, which stay small.
+A rule may be None: no gradient flows into that input (indices, masks). One joint rule for several inputs
+(`op.vjp(rule, inputs=2)`, always for `*xs`) returns one gradient per input, None where not wanted.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import weakref
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from .graph import Mode, Node, current_mode
+from .tensor import Tensor, as_array, wrap
+
+__all__ = ["Op", "Plan"]
+
+_RESERVED = ("g", "out", "aux", "wanted")
+_ndarray = np.ndarray
+_PLAIN_TYPES = frozenset([np.ndarray, float, int, bool, complex, np.float32, np.float64])
+
+
+class Plan:
+    """What an op saves and which rules run, given which of its inputs need a gradient."""
+
+    __slots__ = ("op", "pick", "rules", "sources")
+
+    def __init__(self, op: Op, needs: tuple[bool, ...]) -> None:
+        self.op = op
+        running = [(i, rule, names) for i, (rule, names) in enumerate(op._rules) if op._joint or needs[i]]
+        saved = list(dict.fromkeys(name for _, _, names in running for name in names))
+        self.pick = _picker([op._positions[name] for name in saved])
+        self.rules = tuple((None if op._joint else i, rule, _picker([saved.index(name) for name in names]))
+                           for i, rule, names in running)
+        self.sources = tuple(op._source(name) for name in saved)
+
+    def saved_tensors(self, node: Node) -> tuple:
+        """The saved values as Tensors that are part of the graph, for rules that are recorded themselves."""
+        return tuple(source(node, value) for source, value in zip(self.sources, node.saved or (), strict=True))
+
+
+def _picker(positions: list[int]) -> Callable[[Any], tuple]:
+    """A function that takes those items as a tuple; itemgetter does it in C, but gives no tuple for one."""
+    if not positions:
+        return lambda values: ()
+    if len(positions) == 1:
+        (at,) = positions
+        return lambda values: (values[at],)
+    return itemgetter(*positions)
+
+
+class Op:
+    """A differentiable function: called with arrays it returns an array, with any Tensor a Tensor.
+
+    `broadcasts=True` says that inputs broadcast against each other as in NumPy, and that gradients are
+    summed back to an input's shape; without it a gradient of another shape is an error. `outputs` names
+    the outputs of an op that has several, so that a rule can ask for one and no other is saved.
+
+    >>> import autograd as ag, numpy as np
+    >>> @ag.Op
+    ... def swish(x):
+    ...     return x / (1 + np.exp(-x))
+    >>> _ = swish.vjp(lambda g, x, out: g * (out + ag.sigmoid(x) * (1 - out)))
+    >>> x = ag.Tensor(0.0, requires_grad=True)
+    >>> swish(x).backward(); x.grad.item()
+    0.5
+    """
+
+    def __new__(cls, forward: Callable | None = None, **options: Any) -> Any:
+        if forward is None:  # @Op(broadcasts=True)
+            return functools.partial(cls, **options)
+        return super().__new__(cls)
+
+    def __init__(self, forward: Callable, *, broadcasts: bool = False, outputs: tuple[str, ...] = ()) -> None:
+        functools.update_wrapper(self, forward)
+        self.forward = forward
+        self.name: str = forward.__name__.strip("_")
+        self.broadcasts = broadcasts
+        self._outputs = outputs
+        arguments = inspect.signature(forward).parameters.values()
+        self._arguments = [a.name for a in arguments if a.kind is a.POSITIONAL_OR_KEYWORD]
+        self._variadic = next((a.name for a in arguments if a.kind is a.VAR_POSITIONAL), None)
+        self._defaults = {a.name: a.default for a in arguments if a.default is not a.empty}
+        self._has_aux = any(a.name == "need_aux" for a in arguments)
+        self._keywords = [a.name for a in arguments if a.kind is a.KEYWORD_ONLY and a.name != "need_aux"]
+        clash = [name for name in (*self._arguments, *self._keywords, *outputs) if name in _RESERVED]
+        if clash:
+            raise TypeError(f"{self.name}: an argument cannot be called {clash[0]!r}: rules use that name")
+        self._set_rules((), joint=False, n_inputs=0)
+
+    def __repr__(self) -> str:
+        return f"<Op {self.name}>"
+
+    def __reduce__(self) -> str:  # pickled and copied by name, as functions are
+        return self.__qualname__
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs; a `*xs` has none of its own."""
+        return self._inputs
+
+    # ------------------------------------------------------------------ defining
+
+    def vjp(self, *rules: Callable | None, inputs: int | None = None) -> Op:
+        """Gives the backward rules: one per input, or with `inputs=n` (or for `*xs`) one joint rule.
+
+        Raises TypeError where a rule asks for a name that the op does not have.
+        """
+        if self._rules:
+            raise TypeError(f"{self.name}.vjp: the rules are given already; give all of them in one call")
+        joint = inputs is not None or self._variadic is not None
+        if joint and len(rules) != 1:
+            raise TypeError(f"{self.name}.vjp: a joint rule stands alone, got {len(rules)} rules")
+        n_inputs = len(self._arguments) if self._variadic else inputs if inputs is not None else len(rules)
+        if n_inputs > len(self._arguments):
+            raise TypeError(f"{self.name}.vjp: {n_inputs} inputs, but the forward has only the arguments "
+                            f"{', '.join(self._arguments)}")
+        self._set_rules(rules, joint, n_inputs)
+        return self
+
+    def _set_rules(self, rules: tuple, joint: bool, n_inputs: int) -> None:
+        self._joint = joint
+        self._inputs = self._arguments[:n_inputs]
+        self._params = [*self._arguments[n_inputs:], *self._keywords]
+        names = [*self._inputs, *([self._variadic] if self._variadic else [])]
+        shapes = [f"{name}_shape" for name in names]
+        allowed = [*names, "out", *(["aux"] if self._has_aux else []), *self._outputs, *self._params]
+        allowed += [name for name in shapes if name not in allowed]
+        self._rules = [(rule, self._read(rule, i, allowed, joint)) for i, rule in enumerate(rules)]
+        asked = {name for _, rule_names in self._rules for name in rule_names}
+        self._asked_params = [name for name in self._params if name in asked]
+        self._asked_shapes = [name for name in shapes if name in asked and name in allowed]
+        layout = [*names, "out", "aux", *self._outputs, *self._asked_params, *self._asked_shapes]
+        self._positions = {name: at for at, name in enumerate(layout)}
+        self._simple = layout == [*names, "out", "aux"] and not (self._variadic or self._has_aux)
+        self._n_args = -1 if self._variadic else n_inputs
+        self._plans: dict[tuple[bool, ...], Plan] = {}
+
+    def _read(self, rule: Callable | None, index: int, allowed: list[str], joint: bool) -> tuple[str, ...]:
+        """The names that a rule asks for, checked."""
+        if rule is None:
+            return ()
+        names = list(inspect.signature(rule).parameters)
+        whose = "joint rule" if joint else f"rule for {self._inputs[index]!r}"
+        if not names or names[0] != "g":
+            raise TypeError(f"{self.name}.vjp: the {whose} must take the cotangent g first, got ({', '.join(names)})")
+        if joint and "wanted" in names:
+            names.remove("wanted")
+        elif joint:
+            raise TypeError(f"{self.name}.vjp: the joint rule must take `wanted`, one bool per input")
+        unknown = [name for name in names[1:] if name not in allowed]
+        if unknown:
+            raise TypeError(f"{self.name}.vjp: the {whose} asks for {unknown[0]!r}; it may use g, {', '.join(allowed)}")
+        return tuple(names[1:])
+
+    def _source(self, name: str) -> Callable[[Node, Any], Any]:
+        """How a saved value is found again as a Tensor: by its parent's node, or by the node itself."""
+        if name == "out":
+            return _output_tensor
+        if name in self._outputs:
+            index = self._outputs.index(name)
+            return lambda node, value: wrap(np.asarray(value), _output_again(node, index))
+        if name == self._variadic:
+            first = len(self._inputs)
+            return lambda node, values: tuple(map(_linked, values, node.parents[first:]))
+        if name in self._inputs:
+            at = self._inputs.index(name)
+            return lambda node, value: _linked(value, node.parents[at])
+        return lambda node, value: value
+
+    # ------------------------------------------------------------------ calling
+
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        mode = current_mode()
+        if mode.observer is None:
+            return self._call(args, params, mode)
+        return mode.observer.around_op(self, args, params, lambda: self._call(args, params, mode))
+
+    def _call(self, args: tuple, params: dict, mode: Mode) -> Any:
+        if params or len(args) != self._n_args:
+            args, params = self._bind(args, params)
+        values: list[Any] = []
+        parents: list[Node | None] = []
+        found_tensor = False
+        for arg in args:
+            if type(arg) is Tensor:
+                found_tensor = True
+                values.append(arg._data)
+                parents.append(arg._node)
+            else:
+                values.append(arg if type(arg) in _PLAIN_TYPES else self._operand(arg, len(values)))
+                parents.append(None)
+        if not found_tensor:
+            return self._forward(values, params, False)[0]
+        missing = parents.count(None)
+        record = mode.recording and missing < len(parents)
+        out, aux = self._forward(values, params, record)
+        if not record:
+            return _wrap_plain(self, out)
+        needs = () if not missing else tuple([parent is not None for parent in parents])
+        plan = self._plans.get(needs) or self._make_plan(needs, len(parents))
+        saved = plan.pick((*values, out) if self._simple else self._named_values(values, out, aux, params))
+        if type(out) is tuple:
+            return _wrap_outputs(plan, parents, params, saved, out, mode.scope)
+        if type(out) is not _ndarray:
+            out = np.asarray(out)
+        if out.dtype.kind not in "fc":
+            raise TypeError(f"{self.name}: the result is {out.dtype}, which cannot carry a gradient; call it on "
+                            ".detach() if none is wanted")
+        return wrap(out, Node(plan, tuple(parents), params, saved, out.shape, out.dtype, mode.scope))
+
+    def _forward(self, values: list, params: dict, need_aux: bool) -> tuple[Any, Any]:
+        """`(out, aux)`; an error that does not name the op gets its name and what it was given."""
+        try:
+            if self._has_aux:
+                return self.forward(*values, need_aux=need_aux, **params)
+            return self.forward(*values, **params), None
+        except (ValueError, TypeError, IndexError) as error:
+            if str(error).startswith(f"{self.name}: "):
+                raise
+            kind = next(k for k in (ValueError, TypeError, IndexError) if isinstance(error, k))
+            raise kind(f"{self.name}: {error} (given {self._describe(values, params)})") from error
+
+    def _describe(self, values: list, params: dict) -> str:
+        names = [*self._inputs, *([f"{self._variadic}[{i}]" for i in range(len(values))] if self._variadic else [])]
+        inputs = [f"{name} {np.shape(v)} {getattr(v, 'dtype', type(v).__name__)}"
+                  for name, v in zip(names, values, strict=False)]
+        return ", ".join([*inputs, *(f"{name}={value!r}" for name, value in params.items())])
+
+    def _operand(self, arg: Any, index: int) -> Any:
+        """An argument that is no Tensor, no array and no plain number."""
+        if arg is None and index < len(self._inputs) and self._defaults.get(self._inputs[index], "") is None:
+            return None
+        if isinstance(arg, (np.ndarray, np.generic, list, tuple)):
+            return as_array(arg)
+        name = self._inputs[index] if index < len(self._inputs) else f"{self._variadic}[{index}]"
+        raise TypeError(f"{self.name}: argument {name!r} must be a Tensor, an array or a number, "
+                        f"got {type(arg).__name__}")
+
+    def _bind(self, args: tuple, params: dict) -> tuple[tuple, dict]:
+        """Sorts what was given by position and by name into all inputs and the given parameters."""
+        if self._variadic:
+            inputs = args
+        else:
+            n = len(self._inputs)
+            if len(args) > len(self._arguments):
+                raise TypeError(f"{self.name}: takes {', '.join(self._arguments)}, got {len(args)} arguments")
+            extra = dict(zip(self._params, args[n:], strict=False))
+            twice = [name for name in (*self._inputs[: len(args)], *extra) if name in params]
+            if twice:
+                raise TypeError(f"{self.name}: got {twice[0]!r} by position and by name")
+            params = {**params, **extra}
+            inputs = args[:n] + tuple(self._input_by_name(name, params) for name in self._inputs[len(args) :])
+        for name, value in params.items():
+            if name not in self._params:
+                raise TypeError(f"{self.name}: unknown argument {name!r}; it takes "
+                                f"{', '.join([*self._inputs, *self._params])}")
+            if type(value) is Tensor:
+                raise TypeError(self._no_tensor(name))
+        return inputs, params
+
+    def _input_by_name(self, name: str, params: dict) -> Any:
+        if name in params:
+            return params.pop(name)
+        if name in self._defaults:
+            return self._defaults[name]
+        raise TypeError(f"{self.name}: argument {name!r} is missing")
+
+    def _no_tensor(self, name: str) -> str:
+        if self._rules:
+            return (f"{self.name}: {name!r} is a parameter, not an input (no backward rule is given for it), so it "
+                    f"cannot be a Tensor; pass a number or a tuple, or give {self.name}.vjp a rule for it")
+        return (f"{self.name}: no backward rule is given for argument {name!r}; give one with "
+                f"{self.name}.vjp(lambda g, {name}: ...), or call it on arrays")
+
+    def _make_plan(self, needs: tuple[bool, ...], n_inputs: int) -> Plan:
+        if not self._joint:
+            for i, name in enumerate(self._inputs):
+                if (not needs or needs[i]) and self._rules[i][0] is None:
+                    raise TypeError(f"{self.name}: argument {name!r} has no backward rule (no gradient flows into "
+                                    "it), but the Tensor given requires one; pass .detach() or .data")
+        plan = Plan(self, needs or (True,) * n_inputs)
+        self._plans[needs] = plan
+        return plan
+
+    def _named_values(self, values: list, out: Any, aux: Any, params: dict) -> tuple:
+        """All that a rule can ask for, in the order of `_positions`."""
+        if self._variadic:
+            n = len(self._inputs)
+            values = [*values[:n], tuple(values[n:])]
+        named = dict(zip([*self._inputs, self._variadic], values, strict=False))
+        asked = [params.get(name, self._defaults.get(name)) for name in self._asked_params]
+        shapes = [_shapes(named[name.removesuffix("_shape")]) for name in self._asked_shapes]
+        outputs = out if self._outputs else ()
+        return (*values, out, aux, *outputs, *asked, *shapes)
+
+
+def _shapes(value: Any) -> tuple:
+    return tuple(map(np.shape, value)) if type(value) is tuple else np.shape(value)
+
+
+def _wrap_plain(op: Op, out: Any) -> Any:
+    """Tensors without history."""
+    if type(out) is tuple:
+        return tuple(_wrap_plain(op, part) for part in out)
+    array = np.asarray(out)
+    if array.dtype.hasobject:
+        raise TypeError(f"{op.name}: an argument is an array of objects; give an array of numbers")
+    return wrap(array, None)
+
+
+def _wrap_outputs(plan: Plan, parents: list, params: dict, saved: tuple, outs: tuple, scope: str) -> tuple:
+    """One Tensor per output, each with a node of its own whose parent is the op's node."""
+    arrays = [np.asarray(out) for out in outs]
+    node = Node(plan, tuple(parents), params, saved, tuple(a.shape for a in arrays),
+                tuple(a.dtype for a in arrays), scope)
+    children = [_output_node(node, index) for index in range(len(arrays))]
+    node.outputs = [weakref.ref(child) for child in children]
+    return tuple(map(wrap, arrays, children))
+
+
+def _output_node(node: Node, index: int) -> Node:
+    child = Node(None, (node,), {}, (), node.shape[index], node.dtype[index], node.scope)
+    child.index = index
+    return child
+
+
+def _output_again(node: Node, index: int) -> Node:
+    """The node of one output. One that nobody holds is made anew: nobody can ask for its gradient."""
+    return node.outputs[index]() or _output_node(node, index)
+
+
+def _output_tensor(node: Node, value: Any) -> Any:
+    if node.outputs is None:
+        return wrap(np.asarray(value), node)
+    return tuple(wrap(np.asarray(part), _output_again(node, index)) for index, part in enumerate(value))
+
+
+def _linked(value: Any, parent: Node | None) -> Any:
+    return value if parent is None else wrap(np.asarray(value), parent)

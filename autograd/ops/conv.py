@@ -1,0 +1,199 @@
+"""Convolution: three ops that are each other's gradients.
+
+With x and w as the two arguments of a bilinear map `conv2d`, its input gradient is bilinear in (dout, w)
+and its weight gradient in (x, dout); each rule below is one of the three again, so they are closed under
+differentiation.
+
+Images are NHWC, weights (KH, KW, C / groups, O). `stride` and `dilation` are an int or a pair; `padding`
+is an int, a pair, "valid", or "same" (TensorFlow's: out = ceil(in / stride), the odd pixel at the end).
+What is called convolution here is cross-correlation, as everywhere in deep learning (Goodfellow et al.,
+Deep Learning, 9.1).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..kernels import im2col
+from ..kernels.window import Window, resolve
+from ..op import Op
+from ..tensor import value_of
+from .elementwise import add
+from .reduce import sum
+from .shape import reshape, transpose
+
+__all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "conv_transpose2d"]
+
+
+@Op
+def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
+    """Slides w over x and sums the products, adding b.
+
+    x (N, H, W, C), w (KH, KW, C / groups, O), b (O,) or None -> (N, OH, OW, O).
+
+    Raises ValueError where shapes, stride, padding, dilation or groups do not fit, TypeError for other types.
+
+    Chellapilla et al., "High Performance Convolutional Neural Networks for Document Processing", 2006 (im2col).
+
+    >>> import autograd as ag, numpy as np
+    >>> x = ag.Tensor(np.ones((1, 4, 4, 1)))
+    >>> ag.conv2d(x, np.ones((3, 3, 1, 2)), padding="same").shape
+    (1, 4, 4, 2)
+    """
+    x, w = np.asarray(x), np.asarray(w)
+    _check("conv2d", "x", x.shape, w.shape, groups)
+    if b is not None and np.shape(b) != w.shape[3:]:
+        raise ValueError(f"conv2d: b must have shape {w.shape[3:]}, one number per output channel of w {w.shape}, "
+                         f"got {np.shape(b)}")
+    window = resolve("conv2d", x.shape[1:3], w.shape[:2], stride, padding, dilation)
+    return im2col.conv2d(x, w, None if b is None else np.asarray(b), window, groups)
+
+
+@Op
+def conv2d_input_grad(dout, w, x_shape, stride=1, padding=0, dilation=1, groups=1):
+    """The gradient of conv2d by its input: what each pixel of x contributed to, weighted by dout.
+
+    dout (N, OH, OW, O), w (KH, KW, C / groups, O) -> `x_shape` (N, H, W, C). The rest as for conv2d.
+
+    Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016, section 4.
+    """
+    dout, w = np.asarray(dout), np.asarray(w)
+    window = _check_grad("conv2d_input_grad", dout.shape, x_shape, w.shape, stride, padding, dilation, groups)
+    return im2col.conv2d_input_grad(dout, w, window, groups)
+
+
+@Op
+def conv2d_weight_grad(x, dout, w_shape, stride=1, padding=0, dilation=1, groups=1):
+    """The gradient of conv2d by its weights: the products of x and dout, summed over all windows.
+
+    x (N, H, W, C), dout (N, OH, OW, O) -> `w_shape` (KH, KW, C / groups, O). The rest as for conv2d.
+    """
+    x, dout = np.asarray(x), np.asarray(dout)
+    window = _check_grad("conv2d_weight_grad", dout.shape, x.shape, w_shape, stride, padding, dilation, groups)
+    return im2col.conv2d_weight_grad(x, dout, window, groups)
+
+
+conv2d.vjp(
+    lambda g, w, x_shape, stride, padding, dilation, groups: conv2d_input_grad(
+        g, w, x_shape, stride, padding, dilation, groups
+    ),
+    lambda g, x, w_shape, stride, padding, dilation, groups: conv2d_weight_grad(
+        x, g, w_shape, stride, padding, dilation, groups
+    ),
+    lambda g: sum(g, (0, 1, 2)),
+)
+
+conv2d_input_grad.vjp(
+    lambda g, w, stride, padding, dilation, groups: conv2d(g, w, None, stride, padding, dilation, groups),
+    lambda g, dout, w_shape, stride, padding, dilation, groups: conv2d_weight_grad(
+        g, dout, w_shape, stride, padding, dilation, groups
+    ),
+)
+
+conv2d_weight_grad.vjp(
+    lambda g, dout, x_shape, stride, padding, dilation, groups: conv2d_input_grad(
+        dout, g, x_shape, stride, padding, dilation, groups
+    ),
+    lambda g, x, stride, padding, dilation, groups: conv2d(x, g, None, stride, padding, dilation, groups),
+)
+
+
+def conv_transpose2d(x: Any, w: Any, b: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+                     dilation: Any = 1, groups: int = 1) -> Any:
+    """The transpose of a convolution, which makes images larger: conv2d's input gradient as a forward.
+
+    x (N, H, W, C), w (KH, KW, O, C / groups), b (O,) or None -> (N, OH, OW, O) with, for an int or pair `padding`,
+    OH = (H - 1) * stride - 2 * padding + dilation * (KH - 1) + 1 + output_padding; for "valid" the same with
+    padding 0, for "same" OH = H * stride. `output_padding` (an int or pair, smaller than stride) settles which of the
+    sizes that a convolution would map to H is meant.
+
+    Raises ValueError where shapes or settings do not fit.
+
+    Zeiler et al., "Deconvolutional Networks", 2010.
+    """
+    x_shape, w_shape = np.shape(value_of(x)), np.shape(value_of(w))
+    _check_transpose(x_shape, w_shape, np.shape(value_of(b)) if b is not None else None, groups)
+    size = _transposed_size(x_shape[1:3], w_shape[:2], stride, padding, output_padding, dilation)
+    out_channels, in_channels = w_shape[2], x_shape[3]
+    if groups > 1:  # conv2d's weights have the groups side by side on the other axis
+        kernel = w_shape[:2]
+        w = reshape(w, (*kernel, groups, out_channels // groups, in_channels // groups))  # (KH, KW, G, O/G, C/G)
+        w = transpose(w, (0, 1, 3, 2, 4))
+        w = reshape(w, (*kernel, out_channels // groups, in_channels))  # (KH, KW, O/G, G*C/G)
+    out_shape = (x_shape[0], *size, out_channels)
+    out = conv2d_input_grad(x, w, out_shape, stride, padding, dilation, groups)
+    return out if b is None else add(out, b)
+
+
+# ---------------------------------------------------------------------- checks
+
+
+def _check(op: str, name: str, x: tuple, w: tuple, groups: int) -> None:
+    """Raises unless an image batch x and weights w fit together."""
+    given = f"({name} {x}, w {w}, groups {groups})"
+    if len(x) != 4 or len(w) != 4:
+        raise ValueError(f"{op}: {name} must be (N, H, W, C) and w (KH, KW, C / groups, O), got {name} {x} and w {w}"
+                         + ("; add the batch axis with x[None]" if len(x) == 3 else ""))
+    if not isinstance(groups, (int, np.integer)) or groups < 1:
+        raise ValueError(f"{op}: groups must be an integer of at least 1, got {groups!r}")
+    if x[3] != w[2] * groups:
+        hint = "images are NHWC, weights (KH, KW, C / groups, O)"
+        if x[1] == w[2] * groups:
+            hint = (f"{name} looks like NCHW, but images are NHWC here: convert a PyTorch model with nn.from_torch, "
+                    f"or an array with {name}.transpose(0, 2, 3, 1)")
+        expected = f"w expects {w[2] * groups}" + (f" ({w[2]} in each of {groups} groups)" if groups > 1 else "")
+        raise ValueError(f"{op}: {name} has {x[3]} channels but {expected} {given}; {hint}")
+    if w[3] % groups:
+        raise ValueError(f"{op}: the {w[3]} output channels of w cannot be divided into {groups} groups {given}")
+
+
+def _check_grad(op: str, dout: tuple, x: Any, w: Any, stride: Any, padding: Any, dilation: Any,
+                groups: int) -> Window:
+    """The window of the convolution whose output gradient is dout; raises unless all shapes fit."""
+    x, w = tuple(x), tuple(w)
+    _check(op, "x", x, w, groups)
+    window = resolve(op, x[1:3], w[:2], stride, padding, dilation)
+    expected = (x[0], *window.out, w[3])
+    if dout != expected:
+        raise ValueError(f"{op}: dout must be the output gradient {expected} of a convolution of x {x} with w {w}, "
+                         f"got {dout}")
+    return window
+
+
+def _check_transpose(x: tuple, w: tuple, b: tuple | None, groups: int) -> None:
+    op, given = "conv_transpose2d", f"(x {x}, w {w}, groups {groups})"
+    if len(x) != 4 or len(w) != 4:
+        raise ValueError(f"{op}: x must be (N, H, W, C) and w (KH, KW, O, C / groups), got x {x} and w {w}")
+    if not isinstance(groups, (int, np.integer)) or groups < 1:
+        raise ValueError(f"{op}: groups must be an integer of at least 1, got {groups!r}")
+    if x[3] != w[3] * groups:
+        raise ValueError(f"{op}: x has {x[3]} channels but w expects {w[3] * groups} {given}; images are NHWC, "
+                         "weights of a transposed convolution (KH, KW, O, C / groups)")
+    if w[2] % groups:
+        raise ValueError(f"{op}: the {w[2]} output channels of w cannot be divided into {groups} groups {given}")
+    if b is not None and b != w[2:3]:
+        raise ValueError(f"{op}: b must have shape {w[2:3]}, one number per output channel of w {w}, got {b}")
+
+
+def _transposed_size(size: tuple, kernel: tuple, stride: Any, padding: Any, output_padding: Any,
+                     dilation: Any) -> tuple[int, ...]:
+    """(OH, OW) of a transposed convolution."""
+    # a window on a plane that surely holds it, to have every setting checked and made a pair in one place
+    probe = resolve("conv_transpose2d", (1 << 30, 1 << 30), kernel, stride, 0 if padding == "same" else padding,
+                    dilation)
+    extra = output_padding if isinstance(output_padding, (tuple, list)) else (output_padding, output_padding)
+    for e, s in zip(extra, probe.stride, strict=True):
+        if not 0 <= e < s:
+            raise ValueError(f"conv_transpose2d: output_padding {output_padding} must be at least 0 and smaller than "
+                             f"stride {probe.stride}")
+    if padding == "same":
+        return tuple(n * s for n, s in zip(size, probe.stride, strict=True))
+    spans = [d * (k - 1) + 1 for d, k in zip(probe.dilation, kernel, strict=True)]
+    out = tuple((n - 1) * s - (p[0] + p[1]) + span + e
+                for n, s, p, span, e in zip(size, probe.stride, probe.padding, spans, extra, strict=True))
+    if min(out) < 1:
+        raise ValueError(f"conv_transpose2d: the output would be {out[0]}x{out[1]}; padding {padding} is too large for "
+                         f"an input of {size[0]}x{size[1]} and a kernel of {kernel[0]}x{kernel[1]}")
+    return out

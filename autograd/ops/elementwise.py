@@ -1,0 +1,445 @@
+"""Elementwise ops and their rules: arithmetic, exponentials, activations, selections.
+
+All of them broadcast as NumPy does. Where a derivative can be infinite the rule ends in
+`gated_multiply`, which lets no NaN back through a branch that was not taken (cotangent 0).
+
+For complex numbers cotangents are linear: g pairs with a change dx as Re(g * dx), so a holomorphic
+function has the rule that it has for reals.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..kernels.erf import erf as _erf
+from ..op import Op
+from ..tensor import value_of
+
+__all__ = [
+    "abs", "add", "astype", "ceil", "clip", "conj", "cos", "divide", "erf", "exp", "expm1", "floor",
+    "floor_divide", "gated_multiply", "imag", "log", "log1p", "maximum", "minimum", "mod", "multiply",
+    "negative", "power", "real", "relu", "round", "sigmoid", "sign", "sin", "softplus", "sqrt", "square",
+    "subtract", "tan", "tanh", "where",
+]
+
+
+# ---------------------------------------------------------------------- arithmetic
+
+
+@Op(broadcasts=True)
+def add(x, y):
+    """x + y, elementwise: x, y of shapes that broadcast -> their broadcast shape.
+
+    >>> import autograd as ag
+    >>> ag.add(ag.Tensor([1.0, 2.0]), 1.0)
+    Tensor([2., 3.], dtype=float32)
+    """
+    return np.add(x, y)
+
+
+add.vjp(lambda g: g, lambda g: g)
+
+
+@Op(broadcasts=True)
+def subtract(x, y):
+    """x - y, elementwise: x, y of shapes that broadcast -> their broadcast shape."""
+    return np.subtract(x, y)
+
+
+subtract.vjp(lambda g: g, lambda g: -g)
+
+
+@Op(broadcasts=True)
+def multiply(x, y):
+    """x * y, elementwise: x, y of shapes that broadcast -> their broadcast shape."""
+    return np.multiply(x, y)
+
+
+multiply.vjp(lambda g, y: g * y, lambda g, x: g * x)
+
+
+@Op(broadcasts=True)
+def gated_multiply(a, d):
+    """a * d, but 0 wherever a is 0 and d is not finite (a plain product gives NaN there).
+
+    A rule g * d with an infinite derivative d would turn the zero cotangent of a branch that was not
+    taken into NaN. The rules of this op are itself, so higher orders are gated too; a `where` on g
+    would lose the mixed second derivatives.
+    """
+    out = np.multiply(a, d)
+    # one dot product finds any NaN or inf; where it overflows by itself the slow way is right as well
+    if np.isfinite(np.vdot(out, out)):
+        return out
+    return np.where(np.equal(a, 0) & ~np.isfinite(d), np.zeros_like(out), out)
+
+
+gated_multiply.vjp(lambda g, d: gated_multiply(g, d), lambda g, a: gated_multiply(a, g))
+
+
+@Op(broadcasts=True)
+def divide(x, y):
+    """x / y, elementwise: x, y of shapes that broadcast -> their broadcast shape."""
+    return np.divide(x, y)
+
+
+divide.vjp(lambda g, y: gated_multiply(g, 1 / y), lambda g, y, out: gated_multiply(-g, out / y))
+
+
+@Op(broadcasts=True)
+def power(x, y):
+    """x ** y, elementwise: x, y of shapes that broadcast -> their broadcast shape.
+
+    The derivative by y is taken as 0 where x is 0, and is NaN where x is negative (use an integer or
+    constant exponent there).
+    """
+    return np.power(x, y)
+
+
+power.vjp(
+    lambda g, x, y: gated_multiply(g, gated_multiply(y, power(x, y - 1))),
+    lambda g, x, out: gated_multiply(g, gated_multiply(out, log(x))),
+)
+
+
+@Op
+def negative(x):
+    """-x, elementwise: any shape -> the same."""
+    return np.negative(x)
+
+
+negative.vjp(lambda g: -g)
+
+
+@Op(broadcasts=True)
+def mod(x, y):
+    """The remainder of x / y with the sign of y, elementwise, as Python's %. Real numbers only."""
+    return np.mod(x, y)
+
+
+mod.vjp(lambda g: g, lambda g, x, y: -g * floor_divide(x, y))
+
+
+@Op(broadcasts=True)
+def floor_divide(x, y):
+    """The floor of x / y, elementwise, as Python's //; its derivative is 0. Real numbers only."""
+    return np.floor_divide(x, y)
+
+
+floor_divide.vjp(lambda g: _zeros(g), lambda g: _zeros(g))
+
+
+# ---------------------------------------------------------------------- roots, exponentials, logarithms
+
+
+@Op
+def abs(x):
+    """|x|, elementwise: any shape -> the same, real. The derivative at 0 is 0."""
+    return np.abs(x)
+
+
+abs.vjp(lambda g, x, out: g * gated_multiply(conj(x), 1 / out) if _is_complex(x) else g * sign(x))
+
+
+@Op
+def sqrt(x):
+    """The square root, elementwise: any shape -> the same."""
+    return np.sqrt(x)
+
+
+sqrt.vjp(lambda g, out: gated_multiply(g, 0.5 / out))
+
+
+@Op
+def square(x):
+    """x * x, elementwise: any shape -> the same."""
+    return np.square(x)
+
+
+square.vjp(lambda g, x: g * (2 * x))
+
+
+@Op
+def exp(x):
+    """e ** x, elementwise: any shape -> the same.
+
+    >>> import autograd as ag
+    >>> ag.exp(0.0).item()
+    1.0
+    """
+    return np.exp(x)
+
+
+exp.vjp(lambda g, out: gated_multiply(g, out))
+
+
+@Op
+def expm1(x):
+    """e ** x - 1, elementwise, accurate near 0: any shape -> the same."""
+    return np.expm1(x)
+
+
+expm1.vjp(lambda g, x: gated_multiply(g, exp(x)))
+
+
+@Op
+def log(x):
+    """The natural logarithm, elementwise: any shape -> the same. -inf at 0, NaN for negative reals."""
+    return np.log(x)
+
+
+log.vjp(lambda g, x: gated_multiply(g, 1 / x))
+
+
+@Op
+def log1p(x):
+    """log(1 + x), elementwise, accurate near 0: any shape -> the same."""
+    return np.log1p(x)
+
+
+log1p.vjp(lambda g, x: gated_multiply(g, 1 / (1 + x)))
+
+
+# ---------------------------------------------------------------------- trigonometry and activations
+
+
+@Op
+def sin(x):
+    """The sine of x in radians, elementwise: any shape -> the same."""
+    return np.sin(x)
+
+
+sin.vjp(lambda g, x: g * cos(x))
+
+
+@Op
+def cos(x):
+    """The cosine of x in radians, elementwise: any shape -> the same."""
+    return np.cos(x)
+
+
+cos.vjp(lambda g, x: -g * sin(x))
+
+
+@Op
+def tan(x):
+    """The tangent of x in radians, elementwise: any shape -> the same."""
+    return np.tan(x)
+
+
+tan.vjp(lambda g, out: gated_multiply(g, 1 + out * out))
+
+
+@Op
+def tanh(x):
+    """The hyperbolic tangent, elementwise: any shape -> the same."""
+    return np.tanh(x)
+
+
+tanh.vjp(lambda g, out: g * (1 - out * out))
+
+
+@Op
+def sigmoid(x):
+    """1 / (1 + exp(-x)), elementwise, without overflow: any shape -> the same."""
+    if np.iscomplexobj(x):
+        return 1 / (1 + np.exp(np.negative(x)))
+    small = np.exp(-np.abs(x))  # in (0, 1], so nothing overflows and the tail keeps its relative accuracy
+    return np.where(np.greater_equal(x, 0), 1, small) / (1 + small)
+
+
+sigmoid.vjp(lambda g, out: g * (out * (1 - out)))
+
+
+@Op
+def softplus(x):
+    """log(1 + exp(x)), elementwise, without overflow: any shape -> the same. Real numbers only."""
+    return np.logaddexp(x, 0)
+
+
+softplus.vjp(lambda g, x: g * sigmoid(x))
+
+
+@Op
+def relu(x):
+    """max(x, 0), elementwise: any shape -> the same. The derivative at 0 is 0. Real numbers only.
+
+    >>> import autograd as ag
+    >>> ag.relu(ag.Tensor([-1.0, 2.0]))
+    Tensor([0., 2.], dtype=float32)
+    """
+    return np.maximum(x, 0)
+
+
+relu.vjp(lambda g, out: g * (out > 0))
+
+
+@Op
+def erf(x):
+    """The error function 2/sqrt(pi) * integral of exp(-t*t) from 0 to x, elementwise. Real numbers only."""
+    return _erf(np.asarray(x))
+
+
+erf.vjp(lambda g, x: g * (2 / np.pi**0.5 * exp(-x * x)))
+
+
+# ---------------------------------------------------------------------- selections and steps
+
+
+@Op(broadcasts=True)
+def maximum(x, y):
+    """The larger of x and y, elementwise; where they tie each gets half of the gradient."""
+    return np.maximum(x, y)
+
+
+maximum.vjp(lambda g, x, y: g * _share(x > y, x == y, g), lambda g, x, y: g * _share(y > x, x == y, g))
+
+
+@Op(broadcasts=True)
+def minimum(x, y):
+    """The smaller of x and y, elementwise; where they tie each gets half of the gradient."""
+    return np.minimum(x, y)
+
+
+minimum.vjp(lambda g, x, y: g * _share(x < y, x == y, g), lambda g, x, y: g * _share(y < x, x == y, g))
+
+
+@Op(broadcasts=True)
+def clip(x, min=None, max=None):
+    """x limited to [min, max], elementwise; a bound of None is no bound.
+
+    The derivative by x is 1 inside and at the bounds, 0 outside; a bound gets the gradient of what it cut.
+    """
+    return np.clip(x, min, max)
+
+
+clip.vjp(
+    lambda g, x, min, max: g * _inside(x, min, max),
+    lambda g, x, min, max: g * ((x < min) & _at_most(min, max)),
+    lambda g, x, min, max: g * ((x > max) | ~_at_most(min, max)),
+)
+
+
+@Op(broadcasts=True)
+def where(condition, x, y):
+    """x where condition is true, y elsewhere; the three broadcast. No gradient flows into the condition.
+
+    >>> import autograd as ag
+    >>> ag.where([True, False], ag.Tensor([1.0, 2.0]), 0.0)
+    Tensor([1., 0.], dtype=float32)
+    """
+    return np.where(condition, x, y)
+
+
+where.vjp(None, lambda g, condition: where(condition, g, 0), lambda g, condition: where(condition, 0, g))
+
+
+@Op
+def sign(x):
+    """-1, 0 or 1 by the sign of x, elementwise; its derivative is 0. Real numbers only."""
+    if np.iscomplexobj(x):
+        raise TypeError("sign: x is complex; use x / abs(x)")
+    return np.sign(x)
+
+
+sign.vjp(lambda g: _zeros(g))
+
+
+@Op
+def floor(x):
+    """The largest integer not above x, elementwise; its derivative is 0."""
+    return np.floor(x)
+
+
+floor.vjp(lambda g: _zeros(g))
+
+
+@Op
+def ceil(x):
+    """The smallest integer not below x, elementwise; its derivative is 0."""
+    return np.ceil(x)
+
+
+ceil.vjp(lambda g: _zeros(g))
+
+
+@Op
+def round(x, decimals=0):
+    """x rounded to a number of decimals, half to even, elementwise; its derivative is 0."""
+    return np.round(x, decimals)
+
+
+round.vjp(lambda g: _zeros(g))
+
+
+# ---------------------------------------------------------------------- number types
+
+
+@Op
+def astype(x, dtype):
+    """x with another dtype; the gradient gets x's dtype back (the real part, from complex to real).
+
+    >>> import autograd as ag
+    >>> ag.Tensor([1.0]).astype("float64").dtype
+    dtype('float64')
+    """
+    if np.iscomplexobj(x) and np.dtype(dtype).kind in "biuf":
+        raise TypeError(f"astype: complex to {np.dtype(dtype)} would drop the imaginary part; use real(x) or abs(x)")
+    return np.asarray(x).astype(dtype, copy=False)
+
+
+astype.vjp(lambda g: g)  # casting back is what every edge does
+
+
+@Op
+def real(x):
+    """The real part: any shape -> the same, real."""
+    return np.real(x)
+
+
+real.vjp(lambda g: g)
+
+
+@Op
+def imag(x):
+    """The imaginary part: any shape -> the same, real (zeros for real x)."""
+    return np.imag(x)
+
+
+imag.vjp(lambda g: -1j * g)
+
+
+@Op
+def conj(x):
+    """The complex conjugate: any shape -> the same; real x is returned as it is."""
+    return np.conj(x) if np.iscomplexobj(x) else np.asarray(x)
+
+
+conj.vjp(lambda g: conj(g))
+
+
+# ---------------------------------------------------------------------- what several rules need
+
+
+def _is_complex(x: Any) -> bool:
+    return np.iscomplexobj(value_of(x))
+
+
+def _zeros(g: Any) -> np.ndarray:
+    return np.zeros(g.shape, g.dtype)
+
+
+def _share(wins: Any, ties: Any, g: Any) -> Any:
+    """1 where x wins, 1/2 where the two tie, in the dtype of g."""
+    return (wins + 0.5 * ties).astype(g.dtype)
+
+
+def _inside(x: Any, low: Any, high: Any) -> Any:
+    above = True if low is None else x >= low
+    return above & _at_most(x, high) & _at_most(low, high)
+
+
+def _at_most(x: Any, high: Any) -> Any:
+    """x <= high, where None is no bound; never a plain bool, so that ~ works."""
+    return np.True_ if x is None or high is None else np.less_equal(value_of(x), value_of(high))

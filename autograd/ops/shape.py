@@ -1,0 +1,222 @@
+"""Ops that move elements about without changing them, and their rules, which move them back."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..op import Op
+from ..tensor import value_of
+from .index import ARRAY, getitem
+
+__all__ = [
+    "broadcast_to", "concatenate", "expand_dims", "flatten", "flip", "moveaxis", "pad", "repeat", "reshape", "roll",
+    "split", "squeeze", "stack", "sum_to", "swapaxes", "tile", "transpose",
+]
+
+
+@Op
+def reshape(x, shape):
+    """The same elements in another shape (one length may be -1): a view of x where NumPy can make one.
+
+    >>> import autograd as ag
+    >>> ag.reshape(ag.Tensor([[1.0, 2.0], [3.0, 4.0]]), -1)
+    Tensor([1., 2., 3., 4.], dtype=float32)
+    """
+    return np.reshape(x, shape)
+
+
+reshape.vjp(lambda g, x_shape: reshape(g, x_shape))
+
+
+@Op
+def transpose(x, axes=None):
+    """x with its axes in the order `axes` (reversed for None): a view of x."""
+    return np.transpose(x, axes)
+
+
+transpose.vjp(lambda g, axes: transpose(g, None if axes is None else _inverse(axes, len(axes))))
+
+
+@Op
+def broadcast_to(x, shape):
+    """x repeated along axes of length 1 and new leading axes, up to `shape`: a read-only view of x."""
+    return np.broadcast_to(x, shape)
+
+
+broadcast_to.vjp(lambda g, x_shape: sum_to(g, x_shape))
+
+
+@Op
+def sum_to(x, shape):
+    """x summed over the axes that broadcasting `shape` to x.shape would repeat: what undoes broadcasting."""
+    new_axes = np.ndim(x) - len(shape)
+    repeated = tuple(i + new_axes for i, n in enumerate(shape) if n == 1 and np.shape(x)[i + new_axes] != 1)
+    out = np.sum(x, axis=(*range(new_axes), *repeated), keepdims=True)
+    return np.reshape(out, shape)  # drops the new axes: (1, .., C) -> (C,)
+
+
+sum_to.vjp(lambda g, x_shape: broadcast_to(g, x_shape))
+
+
+@Op
+def roll(x, shift, axis=None):
+    """x with its elements moved round by `shift` places along axes, as np.roll: x's shape."""
+    return np.roll(x, shift, axis)
+
+
+roll.vjp(lambda g, shift, axis: roll(g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis))
+
+
+@Op
+def pad(x, pad_width, mode="constant", constant_values=0):
+    """x with `pad_width` elements of a constant before and after each axis, as np.pad.
+
+    pad_width is an int, a (before, after) pair, or one pair per axis. Raises ValueError for another mode.
+
+    >>> import autograd as ag
+    >>> ag.pad(ag.Tensor([1.0, 2.0]), (1, 2))
+    Tensor([0., 1., 2., 0., 0.], dtype=float32)
+    """
+    if mode != "constant":
+        raise ValueError(f"pad: mode {mode!r} is not supported, only 'constant'; use take or concatenate for others")
+    return np.pad(x, pad_width, constant_values=constant_values)
+
+
+pad.vjp(lambda g, x_shape, pad_width: getitem(g, key=_inner(pad_width, x_shape)))
+
+
+@Op
+def _concatenate(*xs, axis=0):
+    return np.concatenate(xs, axis=axis)
+
+
+_concatenate.vjp(lambda g, xs_shape, axis, wanted: _split(g, splits=_ends([s[axis] for s in xs_shape]), axis=axis))
+
+
+def concatenate(xs: Sequence[Any], axis: int | None = 0) -> Any:
+    """Joins arrays along an axis that exists already; for axis=None all are made flat first.
+
+    >>> import autograd as ag
+    >>> ag.concatenate([ag.Tensor([1.0]), ag.Tensor([2.0, 3.0])])
+    Tensor([1., 2., 3.], dtype=float32)
+    """
+    if axis is None:
+        return _concatenate(*(reshape(x, -1) for x in xs), axis=0)  # (..) -> (n,)
+    return _concatenate(*xs, axis=operator.index(axis))
+
+
+def stack(xs: Sequence[Any], axis: int = 0) -> Any:
+    """Joins arrays of one shape along a new axis."""
+    return _concatenate(*(expand_dims(x, axis) for x in xs), axis=operator.index(axis))
+
+
+@Op
+def _split(x, splits, axis=0):
+    return tuple(np.split(x, splits, axis=axis))
+
+
+_split.vjp(lambda g, axis, wanted: (concatenate(g, axis=axis),), inputs=1)
+
+
+def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> tuple:
+    """Cuts x along an axis, into equal sections or before the given indices: a tuple of views, as np.split."""
+    sections = indices_or_sections
+    if not isinstance(sections, (int, np.integer)):
+        return _split(x, splits=tuple(map(int, sections)), axis=axis)
+    length = np.shape(value_of(x))[axis]
+    if sections <= 0 or length % sections:
+        raise ValueError(f"split: an axis of length {length} cannot be cut into {sections} equal sections")
+    return _split(x, splits=_ends([length // sections] * int(sections)), axis=axis)
+
+
+# ---------------------------------------------------------------------- made of the ops above
+
+
+def flatten(x: Any, start_axis: int = 0) -> Any:
+    """x with the axes from `start_axis` on made one."""
+    shape = np.shape(value_of(x))
+    return reshape(x, (*shape[:start_axis], int(np.prod(shape[start_axis:]))))  # (N, H, W, C) -> (N, H*W*C)
+
+
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
+    """x with the axes `source` moved to the places `destination`, the others in their order: a view."""
+    order = np.moveaxis(_axes_probe(x), source, destination).shape
+    return transpose(x, order)
+
+
+def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    """x with two axes exchanged: a view."""
+    return transpose(x, np.swapaxes(_axes_probe(x), axis1, axis2).shape)
+
+
+def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
+    """x with new axes of length 1 at the places `axis`."""
+    return reshape(x, np.expand_dims(np.broadcast_to(0, np.shape(value_of(x))), axis).shape)  # (N,) -> (N, 1)
+
+
+def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
+    """x without axes of length 1: all of them, or those in `axis` (ValueError where one is longer)."""
+    return reshape(x, np.squeeze(np.broadcast_to(0, np.shape(value_of(x))), axis).shape)  # (N, 1) -> (N,)
+
+
+def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
+    """x with the elements in reverse order along axes (all for None): a view."""
+    ndim = np.ndim(value_of(x))
+    axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    turned = {_axis("flip", a, ndim) for a in axes}
+    return getitem(x, key=tuple(slice(None, None, -1 if a in turned else None) for a in range(ndim)))
+
+
+def repeat(x: Any, repeats: int | Sequence[int] | np.ndarray, axis: int | None = None) -> Any:
+    """x with each element repeated along an axis (of the flat x for None), as np.repeat."""
+    if axis is None:
+        return repeat(reshape(x, -1), repeats, 0)  # (..) -> (n,)
+    shape = np.shape(value_of(x))
+    axis = _axis("repeat", axis, len(shape))
+    index = np.repeat(np.arange(shape[axis]), repeats)
+    return getitem(x, index, key=(*(slice(None),) * axis, ARRAY))
+
+
+def tile(x: Any, reps: int | Sequence[int]) -> Any:
+    """x laid side by side `reps` times along each axis, as np.tile."""
+    reps = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
+    shape = np.shape(value_of(x))
+    ndim = max(len(reps), len(shape))
+    shape = (1,) * (ndim - len(shape)) + shape
+    reps = (1,) * (ndim - len(reps)) + reps
+    x = reshape(x, tuple(n for length in shape for n in (1, length)))  # (H, W) -> (1, H, 1, W)
+    x = broadcast_to(x, tuple(n for pair in zip(reps, shape, strict=True) for n in pair))  # -> (RH, H, RW, W)
+    return reshape(x, tuple(r * n for r, n in zip(reps, shape, strict=True)))  # -> (RH*H, RW*W)
+
+
+# ---------------------------------------------------------------------- what several of them need
+
+
+def _axes_probe(x: Any) -> np.ndarray:
+    """An array whose axis i has length i, so that its shape shows where NumPy put each axis (no memory is used)."""
+    return np.broadcast_to(0, range(np.ndim(value_of(x))))
+
+
+def _axis(op: str, axis: int, ndim: int) -> int:
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{op}: axis {axis} does not exist; x has {ndim} axes")
+    return axis % ndim
+
+
+def _inverse(axes: tuple, ndim: int) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.argsort([a % ndim for a in axes]))
+
+
+def _inner(pad_width: Any, shape: tuple) -> tuple[slice, ...]:
+    """The part of a padded array that is the array itself."""
+    pairs = np.broadcast_to(pad_width, (len(shape), 2))
+    return tuple(slice(int(before), int(before) + n) for (before, _), n in zip(pairs, shape, strict=True))
+
+
+def _ends(lengths: list[int]) -> tuple[int, ...]:
+    """Where pieces of these lengths end, without the last."""
+    return tuple(int(end) for end in np.cumsum(lengths)[:-1])
