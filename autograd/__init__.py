@@ -6,6 +6,7 @@ one file of `ops/`, and `backward.py`.
 
 from . import numpy_face, operators  # noqa: F401  (importing them gives Tensor its operators and NumPy's functions)
 from .backward import backward, gradients
+from .check import anomaly, gradcheck
 from .graph import Node, Observer, no_grad, observe, scope
 from .op import Op
 from .ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad, conv_transpose2d

@@ -39,10 +39,10 @@ class Scalar:
     the graph. Raises TypeError for what is no real number; where Python's floats raise, so do Scalars.
 
     >>> a = Scalar(2.0)
-    >>> b = a * a + a.tanh()
+    >>> b = a * a + a.relu()
     >>> b.backward()
-    >>> a, a.grad
-    (Scalar(2.0, grad=4.0706508248531645), 4.0706508248531645)
+    >>> b, a, a.grad
+    (Scalar(6.0, op='+', grad=1.0), Scalar(2.0, grad=5.0), 5.0)
     """
 
     __slots__ = ("_local", "_op", "_parents", "data", "grad")
@@ -75,7 +75,7 @@ class Scalar:
         return _node(quotient, "/", (self, other), (1.0 / other.data, -quotient / other.data))
 
     def __pow__(self, exponent: Scalar | float) -> Scalar:
-        """self ** exponent. By a Scalar exponent, the derivative is nan for a base < 0 and 0 for a base of 0."""
+        """self ** exponent. The derivative by a Scalar exponent: nan for a base < 0, 0 for a base of 0."""
         if isinstance(exponent, Scalar):
             power = _power(self.data, exponent.data)
             slopes = (_slope_by_base(self.data, exponent.data, power), _slope_by_exponent(self.data, power))
@@ -111,7 +111,7 @@ class Scalar:
         try:
             e = math.exp(self.data)
         except OverflowError:
-            raise OverflowError(f"exp: exp({self.data!r}) is too large for a float; give at most 709.78") from None
+            raise OverflowError(f"exp: {self.data!r} is too large; give at most 709.78") from None
         return _node(e, "exp", (self,), (e,))
 
     def log(self) -> Scalar:
@@ -217,11 +217,11 @@ def _operand(other: Scalar | float, op: str) -> Scalar:
 
 
 def _number(value: float, where: str) -> float:
-    if isinstance(value, (float, Real)):  # ints, fractions and NumPy's numbers are Real; floats are asked first
+    if isinstance(value, (float, Real)):  # Real: ints, fractions, NumPy's numbers; float is the quick way
         return float(value)
     raise TypeError(
-        f"{where}: expected a real number (an int or a float), but got a {type(value).__name__}; a Scalar holds "
-        "one float and does not mix with arrays or Tensors: take one number out first, or use Tensors throughout"
+        f"{where}: expected a real number (an int or a float), but got a {type(value).__name__}; a Scalar "
+        "does not mix with arrays or Tensors: take one number out of them first, or use Tensors throughout"
     )
 
 
@@ -248,7 +248,7 @@ def _slope_by_base(base: float, exponent: float, power: float) -> float:
 
 
 def _slope_by_exponent(base: float, power: float) -> float:
-    """base ** exponent * log(base), but nan for a base < 0 (only whole exponents exist), 0 for a base of 0."""
+    """base ** exponent * log(base), but nan for a base < 0 (whole exponents only) and 0 for a base of 0."""
     if base < 0.0:
         return math.nan
     return power * math.log(base) if base > 0.0 else 0.0
