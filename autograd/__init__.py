@@ -11,9 +11,42 @@ from .graph import Node, Observer, no_grad, observe, scope
 from .op import Op
 from .ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad, conv_transpose2d
 from .ops.elementwise import (
-    abs, add, astype, ceil, clip, conj, cos, divide, erf, exp, expm1, floor, floor_divide, gated_multiply, imag, log,
-    log1p, maximum, minimum, mod, multiply, negative, power, real, relu, round, sigmoid, sign, sin, softplus, sqrt,
-    square, subtract, tan, tanh, where,
+    abs,
+    add,
+    astype,
+    ceil,
+    clip,
+    conj,
+    cos,
+    divide,
+    erf,
+    exp,
+    expm1,
+    floor,
+    floor_divide,
+    gated_multiply,
+    imag,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    mod,
+    multiply,
+    negative,
+    power,
+    real,
+    relu,
+    round,
+    sigmoid,
+    sign,
+    sin,
+    softplus,
+    sqrt,
+    square,
+    subtract,
+    tan,
+    tanh,
+    where,
 )
 from .ops.index import put, scatter, take
 from .ops.linalg import dot, einsum, matmul
@@ -21,11 +54,40 @@ from .ops.norm import batch_norm
 from .ops.pool import avg_pool2d, max_pool2d, max_unpool2d
 from .ops.reduce import cumsum, logsumexp, max, mean, min, norm, prod, sum, var
 from .ops.shape import (
-    broadcast_to, concatenate, expand_dims, flatten, flip, moveaxis, pad, repeat, reshape, roll, split, squeeze, stack,
-    swapaxes, tile, transpose,
+    broadcast_to,
+    concatenate,
+    expand_dims,
+    flatten,
+    flip,
+    moveaxis,
+    pad,
+    repeat,
+    reshape,
+    roll,
+    split,
+    squeeze,
+    stack,
+    swapaxes,
+    tile,
+    transpose,
 )
 from .ops.softmax import log_softmax, softmax
 from .scalar import Scalar
 from .tensor import Tensor, get_default_dtype, set_default_dtype
+from .transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+
+__all__ = [
+    "Node", "Observer", "Op", "Scalar", "Tensor", "abs", "add", "anomaly", "astype", "avg_pool2d", "backward",
+    "batch_norm", "broadcast_to", "ceil", "checkpoint", "clip", "concatenate", "conj", "conv2d",
+    "conv2d_input_grad", "conv2d_weight_grad", "conv_transpose2d", "cos", "cumsum", "divide", "dot", "einsum",
+    "erf", "exp", "expand_dims", "expm1", "flatten", "flip", "floor", "floor_divide", "gated_multiply",
+    "get_default_dtype", "grad", "gradcheck", "gradients", "hessian", "hvp", "imag", "jacobian", "jvp", "log",
+    "log1p", "log_softmax", "logsumexp", "matmul", "max", "max_pool2d", "max_unpool2d", "maximum", "mean",
+    "min", "minimum", "mod", "moveaxis", "multiply", "negative", "no_grad", "norm", "observe", "pad", "power",
+    "prod", "put", "real", "relu", "repeat", "reshape", "roll", "round", "scatter", "scope",
+    "set_default_dtype", "sigmoid", "sign", "sin", "softmax", "softplus", "split", "sqrt", "square", "squeeze",
+    "stack", "subtract", "sum", "swapaxes", "take", "tan", "tanh", "tile", "transpose", "value_and_grad", "var",
+    "vjp", "where",
+]
 
 __version__ = "0.1.0"

@@ -26,7 +26,7 @@ from .tensor import Tensor, as_array, wrap
 __all__ = ["backward", "gradients"]
 
 
-def backward(y: Tensor, g: Any = None, create_graph: bool = False, retain_graph: bool | None = None) -> None:
+def backward(y: Any, g: Any = None, create_graph: bool = False, retain_graph: bool | None = None) -> None:
     """Adds dy/dx to `x.grad` for every leaf `x` that `y` was made from, and frees what the rules had saved.
 
     g             cotangent of y's shape; may be left out where y has one element
@@ -41,14 +41,15 @@ def backward(y: Tensor, g: Any = None, create_graph: bool = False, retain_graph:
     >>> ag.backward(x * x); x.grad.item()
     6.0
     """
-    _Pass(y, g, create_graph, retain_graph).run(None)
+    _Pass([y], [g], create_graph, retain_graph).run(None)
 
 
-def gradients(y: Tensor, xs: Sequence[Tensor], g: Any = None, create_graph: bool = False,
+def gradients(y: Any, xs: Sequence[Tensor], g: Any = None, create_graph: bool = False,
               retain_graph: bool | None = None) -> list[Tensor]:
     """The gradients dy/dx for each x in xs, a list of Tensors; leaves every `.grad` alone.
 
-    Arguments as for `backward`. An x that y does not depend on gets zeros.
+    Arguments as for `backward`; y may also be a list of Tensors, g then a list of as many cotangents, and
+    the gradients of all of them are added up in one pass. An x that y does not depend on gets zeros.
 
     Raises as `backward` does, and RuntimeError where an x does not require a gradient.
 
@@ -58,36 +59,47 @@ def gradients(y: Tensor, xs: Sequence[Tensor], g: Any = None, create_graph: bool
     >>> (ddx,) = ag.gradients(dx, [x]); dx.item(), ddx.item()
     (27.0, 18.0)
     """
-    if type(xs) is Tensor:
-        raise TypeError("gradients: xs must be a list of Tensors; write [x]")
-    for i, x in enumerate(xs):
-        if type(x) is not Tensor or x._node is None:
-            raise RuntimeError(f"gradients: xs[{i}] does not require a gradient; make it with requires_grad=True "
-                               "before y is computed")
-    targets = [x._node for x in xs]
-    found = _Pass(y, g, create_graph, retain_graph).run(set(targets))
+    if not isinstance(xs, (list, tuple)):
+        raise TypeError(f"gradients: xs must be a list of Tensors, got {type(xs).__name__}; write [x]")
+    targets = [_target(x, i) for i, x in enumerate(xs)]
+    ys, gs = ([y], [g]) if type(y) is Tensor else (list(y), [None] * len(y) if g is None else list(g))
+    if len(ys) != len(gs):
+        raise ValueError(f"gradients: {len(ys)} outputs but {len(gs)} cotangents")
+    found = _Pass(ys, gs, create_graph, retain_graph).run(set(targets))
     return [found[node] if node in found else wrap(np.zeros(node.shape, node.dtype), None) for node in targets]
 
 
-class _Pass:
-    """One reverse pass from one output."""
+def _target(x: Any, i: int) -> Node:
+    if type(x) is Tensor and x._node is not None:
+        return x._node
+    raise RuntimeError(f"gradients: xs[{i}] does not require a gradient; make it with requires_grad=True "
+                       "before y is computed")
 
-    def __init__(self, y: Tensor, g: Any, create_graph: bool, retain_graph: bool | None) -> None:
-        if type(y) is not Tensor:
-            raise TypeError(f"backward: expected a Tensor, got {type(y).__name__}")
-        if y._node is None:
-            raise RuntimeError("backward: this Tensor does not require a gradient: nothing that it was made from "
-                               "does, or it was made under no_grad")
-        self.root: Node = y._node
+
+class _Pass:
+    """One reverse pass, from one output or several."""
+
+    def __init__(self, ys: list, gs: list, create_graph: bool, retain_graph: bool | None) -> None:
         self.create_graph = create_graph
         self.retain = create_graph if retain_graph is None else retain_graph
-        seed = _seed(y, g)
-        self.grads: dict[Node, Any] = {self.root: seed if create_graph else seed._data}
+        self.grads: dict[Node, Any] = {}
         self.own: set[Node] = set()  # nodes whose gradient is an array made here, which may be added to in place
+        self.roots: list[Node] = []
+        for y, g in zip(ys, gs, strict=True):
+            if type(y) is not Tensor:
+                raise TypeError(f"backward: expected a Tensor, got {type(y).__name__}")
+            if y._node is None:
+                continue
+            seed = _seed(y, g)
+            self.roots.append(y._node)
+            self._add(y._node, seed if create_graph else seed._data)
+        if not self.roots:
+            raise RuntimeError("backward: this Tensor does not require a gradient: nothing that it was made from "
+                               "does, or it was made under no_grad")
 
     def run(self, targets: set[Node] | None) -> dict[Node, Tensor]:
         """Goes through the graph; delivers to `.grad`s, or (with targets) returns their gradients."""
-        nodes = _in_reverse(self.root)
+        nodes = _in_reverse(self.roots)
         needed = None if targets is None else _leading_to(targets, nodes)
         freed = next((n for n in nodes if n.saved is None and (needed is None or n in needed)), None)
         if freed is not None:
@@ -130,7 +142,7 @@ class _Pass:
 
     def _run_hooks(self, node: Node, g: Any) -> Any:
         self.own.discard(node)  # a hook may keep what it is shown
-        for hook in list(node.hooks):
+        for hook in list(node.hooks or ()):
             changed = hook(g if self.create_graph else wrap(np.asarray(g), None))
             if changed is None:
                 continue
@@ -251,14 +263,14 @@ def _seed(y: Tensor, g: Any) -> Tensor:
     return astype(g, y.dtype)
 
 
-def _in_reverse(root: Node) -> list[Node]:
-    """All nodes that lead to root, root first, each before its parents.
+def _in_reverse(roots: list[Node]) -> list[Node]:
+    """All nodes that lead to the roots, each before its parents.
 
     A leaf was made long before it is used, so by its own order it would come last; it is put right behind
     its earliest-made consumer instead, where its gradient is complete.
     """
-    keys: dict[Node, float] = {root: root.order}
-    stack = [root]
+    keys: dict[Node, float] = {root: root.order for root in roots}
+    stack = list(roots)
     while stack:
         node = stack.pop()
         for parent in node.parents:

@@ -42,7 +42,7 @@ class Mode(NamedTuple):
     scope: str = ""
 
 
-_mode: ContextVar[Mode] = ContextVar("autograd_mode", default=Mode())
+_mode: ContextVar[Mode] = ContextVar("autograd_mode", default=Mode())  # noqa: B039 (a NamedTuple is not mutable)
 current_mode = _mode.get
 
 _next_order = count().__next__  # one C call, so it is atomic: two threads never get the same number
@@ -78,7 +78,11 @@ class Node:
         self.dtype = dtype
         self.scope = scope
         self.order = _next_order()
-        self.index = self.tensor = self.hooks = self.outputs = self.kept = None
+        self.index: int | None = None
+        self.tensor: Any = None
+        self.hooks: list | None = None
+        self.outputs: list | None = None
+        self.kept: Any = None
 
     @property
     def op(self) -> Any:

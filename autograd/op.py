@@ -100,7 +100,8 @@ class Op:
             return functools.partial(cls, **options)
         return super().__new__(cls)
 
-    def __init__(self, forward: Callable, *, broadcasts: bool = False, outputs: tuple[str, ...] = ()) -> None:
+    # `forward` has a default for the form @Op(broadcasts=True) alone, which __new__ has answered by then
+    def __init__(self, forward: Any = None, *, broadcasts: bool = False, outputs: tuple[str, ...] = ()) -> None:
         functools.update_wrapper(self, forward)
         self.forward = forward
         self.name: str = forward.__name__.strip("_")
@@ -121,7 +122,7 @@ class Op:
         return f"<Op {self.name}>"
 
     def __reduce__(self) -> str:  # pickled and copied by name, as functions are
-        return self.__qualname__
+        return self.forward.__qualname__
 
     @property
     def input_names(self) -> list[str]:
@@ -356,7 +357,7 @@ def _output_node(node: Node, index: int) -> Node:
 
 def _output_again(node: Node, index: int) -> Node:
     """The node of one output. One that nobody holds is made anew: nobody can ask for its gradient."""
-    return node.outputs[index]() or _output_node(node, index)
+    return (node.outputs and node.outputs[index]()) or _output_node(node, index)
 
 
 def _output_tensor(node: Node, value: Any) -> Any:

@@ -90,8 +90,8 @@ def _in_place(symbol: str, op: Callable) -> Callable:
         if self._node is None or not self._node.is_leaf:
             return op(self, other)
         if current_mode().recording:
-            raise RuntimeError(f"{symbol}: a leaf that requires a gradient cannot be changed while its use is recorded; "
-                               "write it under `with ag.no_grad():`, or as a = a + b for a new Tensor")
+            raise RuntimeError(f"{symbol}: a leaf that requires a gradient cannot be changed while its use is "
+                               "recorded; write it under `with ag.no_grad():`, or as a = a + b for a new Tensor")
         new = np.asarray(op(self._data, value_of(other)))
         if new.shape != self.shape:
             raise ValueError(f"{symbol}: the result has shape {new.shape}, but the leaf has {self.shape}")
@@ -112,13 +112,13 @@ def _compare(compare: Callable) -> Callable:
     return operator
 
 
-def _from_shape(op: Callable) -> Callable:
+def _from_shape(op: Callable, default: tuple | None) -> Callable:
     """Takes a shape (or axes) as one tuple or as several numbers: x.reshape(2, 3), x.reshape((2, 3))."""
 
     def method(self: Tensor, *shape: Any) -> Any:
-        if len(shape) == 1 and not isinstance(shape[0], (int, np.integer)):
-            shape = shape[0] if shape[0] is None else tuple(shape[0])
-        return op(self, shape if shape != () or op is _s.reshape else None)
+        if len(shape) != 1 or isinstance(shape[0], (int, np.integer)):
+            return op(self, shape or default)
+        return op(self, shape[0] if shape[0] is None else tuple(shape[0]))
 
     method.__name__ = op.__name__
     method.__doc__ = op.__doc__
@@ -156,8 +156,8 @@ def _apply() -> None:
         "__pos__": lambda self: self,
         "__getitem__": ops.index.index,
         "__iter__": _iterate,
-        "reshape": _from_shape(_s.reshape),
-        "transpose": _from_shape(_s.transpose),
+        "reshape": _from_shape(_s.reshape, ()),
+        "transpose": _from_shape(_s.transpose, None),
         "argmax": _argmax,
         "argmin": _argmin,
         "T": property(lambda self: _s.transpose(self), doc="The Tensor with its axes reversed."),

@@ -19,7 +19,7 @@ from .graph import Node
 
 __all__ = ["Tensor", "as_array", "get_default_dtype", "set_default_dtype", "value_of"]
 
-_default_dtype = np.dtype(np.float32)
+_default_dtype: np.dtype = np.dtype(np.float32)
 
 # Two backward passes may add to one shared leaf at the same time; a forked child gets a lock of its own,
 # since another thread of the parent may have held this one.

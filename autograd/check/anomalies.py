@@ -28,7 +28,7 @@ def anomaly() -> Any:
     >>> with ag.anomaly():
     ...     ag.sqrt(x).sum().backward()
     Traceback (most recent call last):
-    RuntimeError: anomaly: the backward rule of sqrt made inf for input 'x' ...
+    RuntimeError: anomaly: the backward rule of sqrt made inf at (0,) for input 'x' (2,), called at ...
     """
     return observe(_Watch())
 

@@ -124,8 +124,8 @@ class _Check:
         if value.size > self.max_elements:
             places = np.sort(self.rng.choice(value.size, self.max_elements, replace=False))
         rows = [self._element(i, np.unravel_index(place, value.shape), analytic) for place in places]
-        worst = max(rows, key=_badness)
-        return Mismatch(self.level, self.labels[i], *worst, (len(rows), value.size))
+        index, *compared = max(rows, key=_badness)
+        return self._mismatch(self.labels[i], index, compared, (len(rows), value.size))
 
     def _element(self, i: int, index: tuple, analytic: np.ndarray) -> tuple:
         step = _STEP * max(1.0, float(np.abs(self.values[i][index])))
@@ -148,7 +148,11 @@ class _Check:
         step = _STEP * size
         numeric = self._numeric({i: d * (step / length) for i, d in along.items()}) / step
         expected = sum(float(np.sum(np.real(analytic[i] * d))) for i, d in along.items()) / length
-        return Mismatch(self.level, f"random direction {k + 1}", None, *self._compared(expected, numeric), (1, 1))
+        return self._mismatch(f"random direction {k + 1}", None, self._compared(expected, numeric), (1, 1))
+
+    def _mismatch(self, where: str, index: tuple | None, compared: Sequence, checked: tuple[int, int]) -> Mismatch:
+        analytic, numeric, error, tolerance = compared
+        return Mismatch(self.level, where, index, analytic, numeric, error, tolerance, checked)
 
     def _compared(self, analytic: complex, numeric: complex) -> tuple:
         error = abs(analytic - numeric)
@@ -159,12 +163,10 @@ def _vjp(f: Callable, args: Sequence[Tensor], inexact: list[int], cotangents: Se
          create_graph: bool) -> tuple[Tensor, ...]:
     """The gradients of f's weighted outputs by its floating inputs; zeros where nothing leads to them."""
     xs = [args[i] for i in inexact]
-    totals = [Tensor(np.zeros(x.shape, x.dtype)) for x in xs]
-    for out, v in zip(_as_tuple(f(*args)), cotangents, strict=True):
-        if out.requires_grad:
-            found = gradients(out, xs, g=v, create_graph=create_graph, retain_graph=True)
-            totals = [total + g for total, g in zip(totals, found, strict=True)]
-    return tuple(totals)
+    outs = _as_tuple(f(*args))
+    if not any(out.requires_grad for out in outs):
+        return tuple(Tensor(np.zeros(x.shape, x.dtype)) for x in xs)
+    return tuple(gradients(outs, xs, g=cotangents, create_graph=create_graph))
 
 
 def _as_tuple(outs: Any) -> tuple[Tensor, ...]:

@@ -47,9 +47,6 @@ def broadcast_to(x, shape):
     return np.broadcast_to(x, shape)
 
 
-broadcast_to.vjp(lambda g, x_shape: sum_to(g, x_shape))
-
-
 @Op
 def sum_to(x, shape):
     """x summed over the axes that broadcasting `shape` to x.shape would repeat: what undoes broadcasting."""
@@ -59,6 +56,7 @@ def sum_to(x, shape):
     return np.reshape(out, shape)  # drops the new axes: (1, .., C) -> (C,)
 
 
+broadcast_to.vjp(lambda g, x_shape: sum_to(g, x_shape))
 sum_to.vjp(lambda g, x_shape: broadcast_to(g, x_shape))
 
 
@@ -94,7 +92,13 @@ def _concatenate(*xs, axis=0):
     return np.concatenate(xs, axis=axis)
 
 
+@Op
+def _split(x, splits, axis=0):
+    return tuple(np.split(x, splits, axis=axis))
+
+
 _concatenate.vjp(lambda g, xs_shape, axis, wanted: _split(g, splits=_ends([s[axis] for s in xs_shape]), axis=axis))
+_split.vjp(lambda g, axis, wanted: (_concatenate(*g, axis=axis),), inputs=1)
 
 
 def concatenate(xs: Sequence[Any], axis: int | None = 0) -> Any:
@@ -112,14 +116,6 @@ def concatenate(xs: Sequence[Any], axis: int | None = 0) -> Any:
 def stack(xs: Sequence[Any], axis: int = 0) -> Any:
     """Joins arrays of one shape along a new axis."""
     return _concatenate(*(expand_dims(x, axis) for x in xs), axis=operator.index(axis))
-
-
-@Op
-def _split(x, splits, axis=0):
-    return tuple(np.split(x, splits, axis=axis))
-
-
-_split.vjp(lambda g, axis, wanted: (concatenate(g, axis=axis),), inputs=1)
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> tuple:
