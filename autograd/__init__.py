@@ -5,7 +5,7 @@ one file of `ops/`, and `backward.py`.
 """
 
 from . import numpy_face, operators  # noqa: F401  (importing them gives Tensor its operators and NumPy's functions)
-from .backward import backward, gradients
+from .backward import gradients
 from .check import anomaly, gradcheck
 from .graph import Node, Observer, no_grad, observe, scope
 from .op import Op
@@ -77,7 +77,7 @@ from .tensor import Tensor, get_default_dtype, set_default_dtype
 from .transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __all__ = [
-    "Node", "Observer", "Op", "Scalar", "Tensor", "abs", "add", "anomaly", "astype", "avg_pool2d", "backward",
+    "Node", "Observer", "Op", "Scalar", "Tensor", "abs", "add", "anomaly", "astype", "avg_pool2d",
     "batch_norm", "broadcast_to", "ceil", "checkpoint", "clip", "concatenate", "conj", "conv2d",
     "conv2d_input_grad", "conv2d_weight_grad", "conv_transpose2d", "cos", "cumsum", "divide", "dot", "einsum",
     "erf", "exp", "expand_dims", "expm1", "flatten", "flip", "floor", "floor_divide", "gated_multiply",

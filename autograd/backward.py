@@ -27,7 +27,7 @@ __all__ = ["backward", "gradients"]
 
 
 def backward(y: Any, g: Any = None, create_graph: bool = False, retain_graph: bool | None = None) -> None:
-    """Adds dy/dx to `x.grad` for every leaf `x` that `y` was made from, and frees what the rules had saved.
+    """`y.backward()`: adds dy/dx to `x.grad` for every leaf `x` that `y` was made from, and frees what the rules had saved.
 
     g             cotangent of y's shape; may be left out where y has one element
     create_graph  record the gradients too, so that they can be differentiated
@@ -38,7 +38,7 @@ def backward(y: Any, g: Any = None, create_graph: bool = False, retain_graph: bo
 
     >>> import autograd as ag
     >>> x = ag.Tensor(3.0, requires_grad=True)
-    >>> ag.backward(x * x); x.grad.item()
+    >>> (x * x).backward(); x.grad.item()
     6.0
     """
     _Pass([y], [g], create_graph, retain_graph).run(None)

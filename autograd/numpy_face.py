@@ -6,6 +6,7 @@ has lost its gradient without a word.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -115,27 +116,44 @@ def _array_function(self: Tensor, function: Any, types: Any, args: tuple, kwargs
         return function(*map(value_of, args), **{key: value_of(value) for key, value in kwargs.items()})
     if function not in ARRAY_FUNCTIONS:
         raise TypeError(_unknown(name))
-    return ARRAY_FUNCTIONS[function](*args, **_supported(name, function, kwargs))
+    args, kwargs = _translated(name, function, args, kwargs)
+    return ARRAY_FUNCTIONS[function](*args, **kwargs)
 
 
-def _supported(name: str, function: Any, kwargs: dict) -> dict:
-    """The keywords in our names: NumPy calls the first argument a, we x; what an op does not take raises."""
+def _translated(name: str, function: Any, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """NumPy's arguments as ours: settings go by name, since NumPy has more of them and in another order.
+
+    What the op does not take raises, unless it was given as None or left at NumPy's own "no value".
+    """
     target = ARRAY_FUNCTIONS[function]
-    takes = list(inspect.signature(target).parameters)
-    theirs = list(inspect.signature(function).parameters) if function is not np.where else []
-    renamed = {}
-    for key, value in kwargs.items():
-        at = theirs.index(key) if key in theirs else -1
-        ours = key if key in takes else takes[at] if 0 <= at < _n_arrays(target) else None
-        if ours is None:
-            raise TypeError(f"{name}: the keyword {key!r} is not available on Tensors; it takes {', '.join(takes)}")
-        renamed[ours] = value
-    return renamed
+    parameters = inspect.signature(target).parameters
+    takes = list(parameters)
+    theirs = _signature(function)
+    required = sum(parameter.default is parameter.empty for parameter in parameters.values())
+    n_arrays = max(len(getattr(target, "input_names", ())), required)
+    settings = dict(zip(theirs[n_arrays:], args[n_arrays:], strict=False)) if theirs else {}
+    settings |= {_our_name(key, takes, theirs, n_arrays): value for key, value in kwargs.items()}
+    for key in [key for key in settings if key not in takes]:
+        value = settings.pop(key)
+        if value is not None and value is not np._NoValue:
+            raise TypeError(f"{name}: the argument {key!r} is not available on Tensors; it takes {', '.join(takes)}")
+    return args[:n_arrays] if theirs else args, settings
 
 
-def _n_arrays(target: Any) -> int:
-    """How many leading arguments are arrays, whose names may differ from NumPy's."""
-    return max(len(getattr(target, "input_names", ())), 1)
+def _our_name(key: str, takes: list[str], theirs: list[str], n_arrays: int) -> str:
+    """NumPy calls its arrays a (or m, or ary), we x; what must be given stands in the same place in both."""
+    return takes[theirs.index(key)] if key in theirs[:n_arrays] else key
+
+
+@functools.cache
+def _signature(function: Any) -> list[str]:
+    """The names of a NumPy function's arguments; none where it takes any number of arrays, or does not tell."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return []
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return [] if variadic else [p.name for p in parameters]
 
 
 def _unknown(name: str) -> str:

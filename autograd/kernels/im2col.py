@@ -277,6 +277,7 @@ def _check(op: str, name: str, array: Array, image: tuple[int, ...], batch: int 
 
 def _check_weights(op: str, shape: tuple[int, ...], window: Window, groups: int) -> None:
     if len(shape) != 4 or shape[:2] != window.kernel:
-        raise ValueError(f"{op}: w has shape {shape} but {window.kernel} + (C / groups, O) is expected")
+        kh, kw = window.kernel
+        raise ValueError(f"{op}: w has shape {shape} but ({kh}, {kw}, C / groups, O) is expected")
     if groups < 1 or shape[3] % groups:
-        raise ValueError(f"{op}: {shape[3]} outputs cannot be cut into {groups} groups")
+        raise ValueError(f"{op}: {shape[3]} output channels cannot be divided into {groups} groups")

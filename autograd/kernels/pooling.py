@@ -82,9 +82,7 @@ def _max_taps_chunk(x: Array, window: Window, greater: Any, out: Array, taps: Ar
     out[...], taps[...] = _max_taps_along(0, best, rows, window, greater)  # (n, OH, OW, C)
 
 
-def _max_taps_along(
-    axis: int, x: Array, taps: list[Any], window: Window, greater: Any
-) -> tuple[Array, Array]:
+def _max_taps_along(axis: int, x: Array, taps: list[Any], window: Window, greater: Any) -> tuple[Array, Array]:
     """The first largest of x along one axis of each window, and the one of `taps` that goes with it.
 
     taps[k] belongs to tap k of the axis, a number or an array, and is larger than taps[k - 1] everywhere.

@@ -1,0 +1,249 @@
+"""What listings and pictures read out of a graph: Scalars and Tensors in one form.
+
+A graph becomes a list of steps, each after those it depends on: a leaf is a Value, and an op's call is a
+Call, with Values going in and coming out. Nothing here knows how it will be shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from ..graph import Node
+from ..scalar import Scalar
+from ..tensor import Tensor, value_of
+
+__all__ = ["Call", "Named", "Step", "Value", "read_graph"]
+
+Named = Mapping[str, Any] | Iterable[tuple[str, Any]]
+
+
+@dataclass(eq=False)
+class Value:
+    """A leaf, a constant, or what an op gave.
+
+    shape, dtype     None for a Scalar, and for a constant of which nothing is known any more
+    value, gradient  None where there is none; a number or an array
+    is_watched       whether value and gradient are to be shown (Scalars, and graphs under `keep`)
+    is_output        whether it is one of those that the graph was asked for
+    """
+
+    kind: Literal["leaf", "constant", "result"]
+    name: str = ""
+    shape: tuple[int, ...] | None = None
+    dtype: np.dtype | None = None
+    value: Any = None
+    gradient: Any = None
+    is_watched: bool = False
+    is_output: bool = False
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of an op; inputs and outputs come with their names ("" where there is nothing to tell apart)."""
+
+    op: str
+    params: dict[str, Any]
+    inputs: list[tuple[str, Value]]
+    scope: str
+    outputs: list[tuple[str, Value]] = field(default_factory=list)
+
+
+Step = Value | Call
+
+
+def read_graph(who: str, y: Any, names: Named | None = None, limit: int | None = None) -> list[Step]:
+    """The steps that lead to y, a Scalar or Tensor or a list of either, inputs first.
+
+    Raises TypeError where y or a name's value is something else, ValueError where y has no graph or the
+    graph has more than `limit` nodes; `who` stands at the head of the message.
+    """
+    outputs = list(y) if isinstance(y, (list, tuple)) else [y]
+    kinds = {type(output) for output in outputs}
+    if kinds not in ({Scalar}, {Tensor}):
+        raise TypeError(f"{who}: expected a Scalar, a Tensor, or a list of one of the two, got "
+                        f"{' and '.join(sorted(kind.__name__ for kind in kinds)) or 'an empty list'}")
+    named = list(_names(who, names))
+    if kinds == {Scalar}:
+        order = _inputs_first(who, outputs, lambda scalar: scalar._parents, limit)
+        return list(_scalar_steps(order, outputs, {scalar: name for name, scalar in named}))
+    roots = [_root(who, output) for output in outputs]
+    order = _inputs_first(who, roots, lambda node: [p for p in node.parents if p is not None], limit)
+    return _TensorReader(order, roots, named).steps()
+
+
+def _root(who: str, output: Tensor) -> Node:
+    if output._node is None:
+        raise ValueError(f"{who}: this Tensor {output.shape} has no graph: it does not require a gradient, since "
+                         "nothing that it was made from does, or it was made under no_grad; make a leaf with "
+                         "requires_grad=True")
+    return output._node
+
+
+def _names(who: str, names: Any) -> Iterator[tuple[str, Any]]:
+    """(name, Scalar or Tensor) from a mapping, from pairs, or from a module."""
+    if hasattr(names, "named_parameters"):
+        names = names.named_parameters()
+    for name, value in names.items() if isinstance(names, Mapping) else names or ():
+        if not isinstance(value, (Tensor, Scalar)):
+            raise TypeError(f"{who}: names must give a Scalar or a Tensor to each name, but {name!r} has "
+                            f"{value!r:.60}")
+        yield _printable(name), value
+
+
+def _printable(text: str) -> str:
+    """Names and scopes may hold anything, but go into one line."""
+    return "".join(c if c.isprintable() else " " for c in str(text))
+
+
+def _inputs_first(who: str, outputs: Sequence[Any], inputs: Callable[[Any], Sequence[Any]],
+                  limit: int | None) -> list[Any]:
+    """Every node that leads to the outputs, each after its inputs: a depth-first search without recursion."""
+    order = []
+    seen = set()
+    stack = [(output, False) for output in reversed(outputs)]
+    while stack:
+        node, inputs_are_done = stack.pop()
+        if inputs_are_done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((parent, False) for parent in reversed(inputs(node)))
+    if limit is not None and len(order) > limit:
+        raise ValueError(f"{who}: the graph has {len(order)} nodes, more than limit={limit}: it would take long to lay "
+                         "out and be hard to read; draw an intermediate result, read listing(y), or raise limit=")
+    return order
+
+
+# -------------------------------------------------------------------- Scalars
+
+
+def _scalar_steps(order: list[Scalar], outputs: list[Scalar], names: dict[Any, str]) -> Iterator[Step]:
+    values: dict[Scalar, Value] = {}
+    roots = set(outputs)
+    for scalar in order:
+        kind: Literal["leaf", "result"] = "result" if scalar._parents else "leaf"
+        value = values[scalar] = Value(kind, names.get(scalar, ""), value=scalar.data, gradient=scalar.grad,
+                                       is_watched=True, is_output=scalar in roots)
+        if not scalar._parents:
+            yield value
+            continue
+        inputs = [values[parent] for parent in scalar._parents]
+        sides = ("left", "right") if scalar._op in ("-", "/", "**") else ("",) * len(inputs)
+        yield Call(scalar._op, {}, list(zip(sides, inputs, strict=True)), "", [("", value)])
+
+
+# -------------------------------------------------------------------- Tensors
+
+
+class _TensorReader:
+    """Makes steps of nodes, which come inputs first."""
+
+    def __init__(self, order: list[Node], roots: list[Node], named: list[tuple[str, Any]]) -> None:
+        self.order = order
+        self.roots = set(roots)
+        self.values: dict[Node, Value] = {}
+        self.is_watched = any(node.kept for node in order)
+        tensors = [(name, tensor) for name, tensor in named if type(tensor) is Tensor]
+        self.names = {tensor._node: name for name, tensor in tensors if tensor._node is not None}
+        # a Tensor that needs no gradient has no node, but is known by its array
+        self.array_names = {id(tensor.data): name for name, tensor in tensors}
+
+    def steps(self) -> list[Step]:
+        calls: dict[Node, Call] = {}
+        steps: list[Step] = []
+        for node in self.order:
+            if node.is_leaf:
+                steps.append(self._leaf(node))
+            elif node.index is not None:
+                calls[node.parents[0]].outputs.append((_output_name(node), self._result(node)))
+            else:
+                call = calls[node] = Call(node.op.name, _given(node), self._inputs(node), _printable(node.scope))
+                steps.append(call)
+                if node.outputs is None:
+                    call.outputs.append(("", self._result(node)))
+        return steps
+
+    def _leaf(self, node: Node) -> Value:
+        leaf = self._value("leaf", node)
+        tensor = node.tensor and node.tensor()
+        if self.is_watched and tensor is not None and tensor._node is node:
+            leaf.value = tensor.data
+            leaf.gradient = value_of(tensor.grad)
+        return leaf
+
+    def _result(self, node: Node) -> Value:
+        result = self._value("result", node)
+        if node.kept:
+            result.value, result.gradient = node.kept.value, node.kept.gradient
+        return result
+
+    def _value(self, kind: Literal["leaf", "result"], node: Node) -> Value:
+        value = self.values[node] = Value(kind, self.names.get(node, ""), node.shape, node.dtype,
+                                          is_watched=self.is_watched, is_output=node in self.roots)
+        return value
+
+    def _inputs(self, node: Node) -> list[tuple[str, Value]]:
+        saved = _saved_by_name(node)
+        inputs = []
+        for index, parent in enumerate(node.parents):
+            name = _input_name(node, index)
+            value = self._constant(node, index, saved) if parent is None else self.values[parent]
+            if value is not None:
+                inputs.append((name, value))
+        return inputs if len(node.parents) > 1 else [("", value) for _, value in inputs]
+
+    def _constant(self, node: Node, index: int, saved: dict[str, Any]) -> Value | None:
+        """An input that needs no gradient, as far as it is known; None for one that was left out."""
+        name = _input_name(node, index)
+        if node.kept and node.kept.constants is not None:
+            return self._known(node.kept.constants.get(index))
+        if name in saved:
+            return self._known(saved[name])
+        if f"{name}_shape" in saved:
+            return Value("constant", shape=saved[f"{name}_shape"])
+        if node.op._defaults.get(name, "") is None:  # perhaps left out
+            return None
+        return Value("constant")
+
+    def _known(self, constant: Any) -> Value | None:
+        if constant is None:
+            return None
+        name = self.array_names.get(id(constant), "")
+        array = np.asarray(constant)
+        return Value("constant", name, array.shape, array.dtype, array, is_watched=self.is_watched)
+
+
+def _input_name(node: Node, index: int) -> str:
+    names = node.op.input_names
+    return names[index] if index < len(names) else f"{node.op._variadic}[{index - len(names)}]"
+
+
+def _output_name(node: Node) -> str:
+    """The name of one output of several."""
+    names = node.op._outputs
+    return names[node.index] if names else f"[{node.index}]"
+
+
+def _given(node: Node) -> dict[str, Any]:
+    """The parameters that tell something: neither None nor what they are by default."""
+    defaults = node.op._defaults
+    return {name: value for name, value in node.params.items()
+            if value is not None and repr(value) != repr(defaults.get(name))}
+
+
+def _saved_by_name(node: Node) -> dict[str, Any]:
+    """What the node saved for its rules, by the names that they ask for; {} once it is freed."""
+    if not node.saved:
+        return {}
+    op = node.op
+    asked = [names for index, (_, names) in enumerate(op._rules) if op._joint or node.parents[index] is not None]
+    saved = dict(zip(dict.fromkeys(name for names in asked for name in names), node.saved, strict=True))
+    for suffix in ("", "_shape"):  # xs -> xs[0], xs[1], ..
+        for i, part in enumerate(saved.get(f"{op._variadic}{suffix}", ())):
+            saved[f"{op._variadic}[{i}]{suffix}"] = part
+    return saved

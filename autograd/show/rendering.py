@@ -1,0 +1,73 @@
+"""Pictures of DOT source, with Graphviz's `dot` where it is on the PATH, and without it where it is not.
+
+The package graphviz writes DOT and leaves the drawing to `dot`. The package pygraphviz (from 2.0 on) ships
+Graphviz inside its wheel and draws within the process.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .._extras import require
+
+__all__ = ["digraph_class"]
+
+_Path = str | os.PathLike[str]
+
+
+@functools.cache
+def digraph_class() -> Any:
+    """A graphviz.Digraph whose pipe, render, view and notebook hooks work without `dot` too.
+
+    It is made here, since its base is there only where graphviz is installed; ImportError where not.
+    """
+    graphviz = require("graphviz", extra="plot", what="ag.draw")
+    base: Any = graphviz.Digraph
+
+    class Digraph(base):
+        """A graphviz.Digraph that draws itself without `dot`, too."""
+
+        def pipe(self, format: str | None = None, *, engine: str | None = None, encoding: str | None = None,
+                 **options: Any) -> Any:
+            """The picture as bytes, or as a string of that encoding; the notebook hooks call this."""
+            if shutil.which("dot"):
+                return super().pipe(format, engine=engine, encoding=encoding, **options)
+            picture = _draw_in_process(self.source, format or self.format, engine or self.engine)
+            return picture if encoding is None else picture.decode(encoding)
+
+        def render(self, filename: _Path | None = None, directory: _Path | None = None, *, view: bool = False,
+                   cleanup: bool = False, format: str | None = None, outfile: _Path | None = None,
+                   engine: str | None = None, **options: Any) -> str:
+            """Writes the DOT source and beside it the picture (at `outfile`, if given), and gives its path."""
+            if shutil.which("dot"):
+                return super().render(filename, directory, view=view, cleanup=cleanup, format=format, outfile=outfile,
+                                      engine=engine, **options)
+            if outfile is not None:
+                outfile = Path(outfile if directory is not None else os.path.join(self.directory, outfile))
+                format = format or outfile.suffix[1:].lower()
+                filename = filename or outfile.with_suffix(".gv")
+            format = format or self.format
+            picture = self.pipe(format, engine=engine)  # before anything is written: it may raise
+            source = self.save(filename, directory)
+            path = os.fspath(outfile or f"{source}.{format}")
+            Path(path).write_bytes(picture)
+            if cleanup:
+                os.remove(source)
+            if view:
+                graphviz.view(path)
+            return path
+
+    return Digraph
+
+
+def _draw_in_process(source: str, format: str, engine: str) -> bytes:
+    pygraphviz = require("pygraphviz", extra="plot", what="drawing where Graphviz's `dot` is not on the PATH")
+    try:
+        return pygraphviz.AGraph(string=source).draw(format=format, prog=engine)
+    except (TypeError, ValueError) as error:  # what pygraphviz makes of a format or engine that it does not have
+        raise ValueError(f"draw: the Graphviz in pygraphviz cannot make the format {format!r} with the engine "
+                         f"{engine!r}; svg, png and pdf are there, and the engine dot") from error

@@ -1,0 +1,337 @@
+"""Convolution and its two gradients against plain loops, an identity, and whole-batch formulas."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autograd.kernels import im2col
+from autograd.kernels.im2col import conv2d, conv2d_input_grad, conv2d_weight_grad
+from autograd.kernels.window import resolve
+
+
+def naive(x, w, dout, window, groups):
+    """conv2d(x, w) and the gradients of sum(dout * conv2d(x, w)) by x and w, term by term."""
+    y, dx, dw = np.zeros(dout.shape, dout.dtype), np.zeros_like(x), np.zeros_like(w)
+    c, o = x.shape[3] // groups, w.shape[3] // groups
+    for n, oh, ow, kh, kw, g in np.ndindex(*dout.shape[:3], *window.kernel, groups):
+        h = oh * window.stride[0] - window.padding[0][0] + kh * window.dilation[0]
+        v = ow * window.stride[1] - window.padding[1][0] + kw * window.dilation[1]
+        if not (0 <= h < window.size[0] and 0 <= v < window.size[1]):
+            continue
+        pixel = (n, h, v, slice(g * c, (g + 1) * c))
+        tap = (kh, kw, slice(None), slice(g * o, (g + 1) * o))
+        out = (n, oh, ow, slice(g * o, (g + 1) * o))
+        y[out] += x[pixel] @ w[tap]
+        dx[pixel] += w[tap] @ dout[out]
+        dw[tap] += np.outer(x[pixel], dout[out])
+    return y, dx, dw
+
+
+def whole_batch(x, w, window):
+    """conv2d of real images with one group as one einsum over all windows of the padded batch."""
+    padded = np.pad(x, ((0, 0), *window.padding, (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, window.span, axis=(1, 2))
+    windows = windows[:, :: window.stride[0], :: window.stride[1], :, :: window.dilation[0], :: window.dilation[1]]
+    return np.einsum("nhwcij,ijco->nhwo", windows, w, optimize=True)
+
+
+@st.composite
+def convolutions(draw):
+    """Shapes and settings of a convolution that fits, with few and many channels, wide and narrow padding."""
+    pair = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))  # noqa: E731
+    kernel, stride, dilation = draw(pair(1, 3)), draw(pair(1, 3)), draw(pair(1, 2))
+    padding = draw(st.sampled_from(["valid", "same"]) | pair(0, 4) | st.tuples(pair(0, 2), pair(0, 2)))
+    span = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    size = tuple(draw(st.integers(s, s + 6)) for s in span)
+    window = resolve("conv2d", size, kernel, stride, padding, dilation)
+    groups = draw(st.integers(1, 3))
+    n, c, o = draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 5])), draw(st.integers(1, 2))
+    shapes = (n, *size, c * groups), (*kernel, c, o * groups), (n, *window.out, o * groups)
+    return window, groups, shapes
+
+
+def arrays(shapes, dtype=np.float64, seed=0):
+    """Small whole numbers, so that every sum is exact in floating point and can be compared with ==."""
+    rng = np.random.default_rng(seed)
+    draws = [rng.integers(-4, 5, shape) for shape in shapes]
+    if np.dtype(dtype).kind == "c":
+        draws = [a + 1j * rng.integers(-4, 5, a.shape) for a in draws]
+    return [a.astype(dtype) for a in draws]
+
+
+def all_three(x, w, dout, window, groups=1):
+    return (
+        conv2d(x, w, None, window, groups),
+        conv2d_input_grad(dout, w, window, groups),
+        conv2d_weight_grad(x, dout, window, groups),
+    )
+
+
+@given(convolutions())
+def test_convolution_and_gradients_equal_the_loops(convolution):
+    window, groups, shapes = convolution
+    x, w, dout = arrays(shapes)
+    for got, expected in zip(all_three(x, w, dout, window, groups), naive(x, w, dout, window, groups), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+@given(convolutions(), st.integers(1, 12))
+def test_where_the_work_is_cut_changes_nothing(convolution, rows):
+    """Chunks of some rows of an image, of unequal numbers of rows, and of several images."""
+    window, groups, shapes = convolution
+    x, w, dout = arrays(shapes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(im2col, "_CHUNK_BYTES", 1)
+        patch.setattr(im2col, "_LEAST_PIXELS", rows * window.out[1])
+        patch.setattr(im2col, "_LEAST_PIXELS_WEIGHT_GRAD", rows * window.out[1])
+        results = all_three(x, w, dout, window, groups)
+    for got, expected in zip(results, naive(x, w, dout, window, groups), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+@given(st.integers(0, 5), st.integers(1, 9), st.integers(1, 5), st.integers(0, 50), st.integers(1, 30))
+def test_the_chunks_cover_each_output_row_once_and_in_order(images, height, width, row_bytes, least_pixels):
+    window = resolve("demo", (height, width), 1, 1, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(im2col, "_CHUNK_BYTES", 100)
+        chunks = list(im2col._cut(images, window, row_bytes, least_pixels))
+    rows = np.arange(images * height).reshape(images, height)
+    covered = [row for chunk in chunks for row in rows[chunk.images, chunk.rows].ravel()]
+    assert covered == rows.ravel().tolist()
+    most = max(100 // max(row_bytes, 1), -(-least_pixels // width))
+    assert all(rows[chunk.images, chunk.rows].size <= most for chunk in chunks)
+
+
+def test_a_large_image_is_cut_into_rows_and_small_images_go_together():
+    window = resolve("demo", (64, 64), 3, 1, 1)
+    one_megabyte_an_image = list(im2col._cut(4, window, (1 << 20) // 64, 1))
+    assert [chunk.images for chunk in one_megabyte_an_image] == [slice(0, 2), slice(2, 4)]
+    eight_megabytes_an_image = list(im2col._cut(1, window, (8 << 20) // 64, 1))
+    assert [chunk.rows for chunk in eight_megabytes_an_image] == [slice(i, i + 16) for i in (0, 16, 32, 48)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "outputs", "kernel", "stride", "padding"),
+    [
+        ((3, 70, 60, 16), 8, 3, 1, "same"),
+        ((7, 70, 61, 16), 8, 3, 2, "same"),
+        ((40, 28, 28, 1), 8, 5, 1, 2),
+        ((2, 129, 97, 3), 4, 7, 2, 3),
+        ((19, 33, 33, 40), 24, 1, 1, 0),
+    ],
+)
+def test_images_of_real_sizes_equal_the_whole_batch_formula(shape, outputs, kernel, stride, padding):
+    """At the chunk sizes that are used, several chunks each."""
+    window = resolve("conv2d", shape[1:3], kernel, stride, padding)
+    x, w, dout = arrays([shape, (kernel, kernel, shape[3], outputs), (shape[0], *window.out, outputs)], np.float32)
+    y, dx, dw = all_three(x, w, dout, window)
+    assert len(list(im2col._cut(len(x), window, w[..., 0].nbytes * window.out[1], im2col._LEAST_PIXELS))) > 1
+    np.testing.assert_array_equal(y, whole_batch(x, w, window))
+    # The gradients of a bilinear map are the arrays that give its value back: exact, for the sums are whole.
+    total = np.vdot(y.astype(float), dout)
+    assert np.vdot(dx.astype(float), x) == total
+    assert np.vdot(dw.astype(float), w) == total
+
+
+@given(convolutions(), st.sampled_from([np.float64, np.complex128]), st.integers(0, 1000))
+def test_both_gradients_are_adjoint_to_the_convolution_without_conjugation(convolution, dtype, seed):
+    window, groups, shapes = convolution
+    x, w, g = arrays(shapes, dtype, seed)
+    y, dx, dw = all_three(x, w, g, window, groups)
+    assert np.sum(y * g) == np.sum(x * dx) == np.sum(w * dw)
+
+
+@given(convolutions())
+@settings(max_examples=30)
+def test_the_bias_is_added_to_each_output(convolution):
+    window, groups, shapes = convolution
+    x, w, dout = arrays(shapes)
+    b = np.arange(1.0, w.shape[3] + 1)
+    np.testing.assert_array_equal(conv2d(x, w, b, window, groups), naive(x, w, dout, window, groups)[0] + b)
+
+
+# Plain, few channels, mirrored, pointwise, grouped, depthwise, depthwise with a stride.
+WAYS = [
+    dict(c=6, o=4, groups=1, kernel=3, stride=2),
+    dict(c=2, o=4, groups=1, kernel=3, stride=1),
+    dict(c=6, o=4, groups=1, kernel=3, stride=1),
+    dict(c=6, o=4, groups=1, kernel=1, stride=1),
+    dict(c=4, o=6, groups=2, kernel=3, stride=1),
+    dict(c=5, o=5, groups=5, kernel=3, stride=1),
+    dict(c=5, o=5, groups=5, kernel=3, stride=2),
+]
+
+
+def way(c, o, groups, kernel, stride, n=2):
+    window = resolve("conv2d", (7, 6), kernel, stride, "same")
+    return window, groups, [(n, 7, 6, c), (kernel, kernel, c // groups, o), (n, *window.out, o)]
+
+
+@pytest.mark.parametrize("given", WAYS)
+@pytest.mark.parametrize(
+    "dtype", [np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128, np.int8, np.int64]
+)
+def test_the_dtype_stays(given, dtype):
+    window, groups, shapes = way(**given)
+    x, w, dout = (a // 3 if dtype == np.int8 else a for a in arrays(shapes, dtype))  # int8 holds the sums
+    wide = np.complex128 if np.dtype(dtype).kind == "c" else np.float64
+    expected = naive(x.astype(wide), w.astype(wide), dout.astype(wide), window, groups)
+    for got, exact in zip(all_three(x, w, dout, window, groups), expected, strict=True):
+        assert got.dtype == dtype
+        np.testing.assert_array_equal(got, exact)
+
+
+@pytest.mark.parametrize("given", WAYS)
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(np.float32, np.float64), (np.float16, np.float32), (np.float32, np.complex64), (np.int8, np.float32)],
+)
+def test_mixed_dtypes_promote_as_in_numpy(given, first, second):
+    window, groups, shapes = way(**given)
+    expected = naive(*arrays(shapes), window, groups)
+    for a, b in ((first, second), (second, first)):
+        x, w, dout = arrays(shapes)
+        results = (
+            conv2d(x.astype(a), w.astype(b), None, window, groups),
+            conv2d_input_grad(dout.astype(a), w.astype(b), window, groups),
+            conv2d_weight_grad(x.astype(a), dout.astype(b), window, groups),
+        )
+        for got, exact in zip(results, expected, strict=True):
+            assert got.dtype == np.result_type(first, second)
+            np.testing.assert_array_equal(got, exact)
+
+
+def test_the_bias_takes_part_in_the_promotion():
+    window, groups, shapes = way(**WAYS[0])
+    x, w, _ = arrays(shapes, np.float32)
+    assert conv2d(x, w, np.ones(4, np.float32), window, groups).dtype == np.float32
+    assert conv2d(x, w, np.ones(4, np.float64), window, groups).dtype == np.float64
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_float16_is_summed_in_float32(groups):
+    """Counting by one in float16 stops at 2048."""
+    window = resolve("conv2d", (60, 60), 60, 1, 0)
+    x, w = np.ones((1, 60, 60, groups), np.float16), np.ones((60, 60, 1, groups), np.float16)
+    np.testing.assert_array_equal(conv2d(x, w, None, window, groups), np.full((1, 1, 1, groups), 3600))
+    dw = conv2d_weight_grad(x, np.ones((1, 60, 60, groups), np.float16), resolve("", (60, 60), 1, 1, 0), groups)
+    np.testing.assert_array_equal(dw, np.full((1, 1, 1, groups), 3600))
+
+
+@pytest.mark.parametrize("given", WAYS)
+def test_arguments_may_be_strided_and_are_not_written_to(given):
+    window, groups, shapes = way(**given)
+    plain = arrays(shapes)
+    expected = all_three(*plain, window, groups)
+
+    def reversed_axes(a):
+        return np.ascontiguousarray(a.T).T
+
+    def every_second(a):
+        wide = np.full((*a.shape[:3], 2 * a.shape[3]), np.nan)
+        wide[..., ::2] = a
+        return wide[..., ::2]
+
+    def backwards(a):
+        return np.ascontiguousarray(a[:, ::-1])[:, ::-1]
+
+    for layout in (np.copy, reversed_axes, every_second, backwards):
+        arguments = [layout(a) for a in plain]
+        for a in arguments:
+            a.flags.writeable = False
+        for got, exact in zip(all_three(*arguments, window, groups), expected, strict=True):
+            np.testing.assert_array_equal(got, exact)
+        for a, before in zip(arguments, plain, strict=True):
+            np.testing.assert_array_equal(a, before)
+
+
+@pytest.mark.parametrize("given", WAYS)
+def test_results_do_not_share_memory_with_arguments(given):
+    window, groups, shapes = way(**given)
+    arguments = arrays(shapes)
+    for result in all_three(*arguments, window, groups):
+        assert result.flags.c_contiguous
+        assert result.flags.writeable
+        assert not any(np.shares_memory(result, a) for a in arguments)
+
+
+@pytest.mark.parametrize("given", WAYS)
+def test_an_empty_batch_has_empty_outputs_and_a_weight_gradient_of_zeros(given):
+    window, groups, shapes = way(**given, n=0)
+    x, w, dout = arrays(shapes, np.float32)
+    y, dx, dw = all_three(x, w, dout, window, groups)
+    assert (y.shape, dx.shape) == (dout.shape, x.shape)
+    np.testing.assert_array_equal(dw, np.zeros(w.shape, np.float32))
+    assert y.dtype == dx.dtype == dw.dtype == np.float32
+
+
+@pytest.mark.parametrize("given", WAYS)
+def test_the_same_call_gives_the_same_bits(given):
+    window, groups, shapes = way(**given, n=40)
+    rng = np.random.default_rng(1)
+    arguments = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    first, second = (all_three(*arguments, window, groups) for _ in range(2))
+    for a, b in zip(first, second, strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+def test_an_infinite_channel_does_not_reach_other_groups(groups):
+    window = resolve("conv2d", (5, 5), 3, 1, 1)
+    x, w, dout = arrays([(1, 5, 5, 4), (3, 3, 4 // groups, 4), (1, 5, 5, 4)])
+    x[..., 0] = dout[..., 0] = np.inf
+    with np.errstate(invalid="ignore"):
+        results = all_three(x, w, dout, window, groups)
+    for result in results:
+        last_group = result[..., -4 // groups :] if result.shape != w.shape else result[..., 4 // groups :]
+        assert np.isfinite(last_group).all()
+
+
+def test_no_channels_make_zeros():
+    window = resolve("conv2d", (4, 4), 3, 1, 1)
+    y, dx, dw = all_three(np.ones((2, 4, 4, 0)), np.ones((3, 3, 0, 2)), np.ones((2, 4, 4, 2)), window)
+    np.testing.assert_array_equal(y, np.zeros((2, 4, 4, 2)))
+    assert (dx.shape, dw.shape) == ((2, 4, 4, 0), (3, 3, 0, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (
+            lambda window: conv2d(np.ones((2, 5, 5, 3)), np.ones((3, 3, 4, 2)), None, window),
+            r"conv2d: x has shape \(2, 5, 5, 3\) but \(N, 5, 5, 4\) is expected",
+        ),
+        (
+            lambda window: conv2d(np.ones((2, 4, 5, 3)), np.ones((3, 3, 3, 2)), None, window),
+            r"conv2d: x has shape \(2, 4, 5, 3\) but \(N, 5, 5, 3\) is expected",
+        ),
+        (
+            lambda window: conv2d(np.ones((2, 5, 5, 3)), np.ones((2, 3, 3, 2)), None, window),
+            r"conv2d: w has shape \(2, 3, 3, 2\) but \(3, 3, C / groups, O\) is expected",
+        ),
+        (
+            lambda window: conv2d(np.ones((2, 5, 5, 3)), np.ones((3, 3, 3, 2)), np.ones(3), window),
+            r"conv2d: b has shape \(3,\) but w \(3, 3, 3, 2\) has 2 outputs",
+        ),
+        (
+            lambda window: conv2d(np.ones((2, 5, 5, 4)), np.ones((3, 3, 2, 3)), None, window, 2),
+            r"conv2d: 3 output channels cannot be divided into 2 groups",
+        ),
+        (
+            lambda window: conv2d_input_grad(np.ones((2, 5, 5, 2)), np.ones((3, 3, 3, 2)), window),
+            r"conv2d_input_grad: dout has shape \(2, 5, 5, 2\) but \(N, 3, 3, 2\) is expected",
+        ),
+        (
+            lambda window: conv2d_weight_grad(np.ones((2, 5, 5, 3)), np.ones((1, 3, 3, 2)), window),
+            r"conv2d_weight_grad: dout has shape \(1, 3, 3, 2\) but \(2, 3, 3, 2\) is expected",
+        ),
+        (
+            lambda window: conv2d_weight_grad(np.ones((2, 5, 5, 3)), np.ones((2, 3, 3, 2)), window, 2),
+            r"conv2d_weight_grad: x has shape \(2, 5, 5, 3\) but \(N, 5, 5, 2\) is expected",
+        ),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(call, text):
+    with pytest.raises(ValueError, match=text):
+        call(resolve("conv2d", (5, 5), 3, 1, 0))

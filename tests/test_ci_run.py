@@ -1,0 +1,102 @@
+""".ci/run runs the README's own set-up lines, and cannot pass where they fail or are missing."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = """
+# A project
+
+```sh
+echo not this one
+```
+
+## Set-up
+
+Some text.
+
+```sh
+echo first: REQUIRE_EXTRAS is $REQUIRE_EXTRAS; pwd; cat
+```
+
+```python
+print("no shell")
+```
+
+```sh
+{second}
+```
+
+```sh
+echo not this one
+```
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    return tmp_path
+
+
+def run(checkout, readme):
+    (checkout / "README.md").write_text(readme)
+    home = {name: value for name, value in os.environ.items() if name != "REQUIRE_EXTRAS"}
+    # given something on stdin, of which the lines must see nothing
+    return subprocess.run(
+        [checkout / ".ci" / "run"],
+        cwd="/",
+        env=home,
+        input="typed by somebody\n",
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_it_runs_both_lines_in_the_root_with_extras_required_and_no_stdin(checkout):
+    done = run(checkout, README.format(second="echo second; echo 1 passed"))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    start = lines.index("first: REQUIRE_EXTRAS is 1")
+    assert Path(lines[start + 1]).samefile(checkout)
+    assert lines[start + 2 :] == ["", "$ echo second; echo 1 passed", "second", "1 passed"]
+    assert "not this one" not in done.stdout
+    assert "typed by somebody" not in done.stdout
+
+
+def test_it_fails_as_a_line_fails(checkout):
+    assert run(checkout, README.format(second="echo 1 failed; exit 3")).returncode == 3
+    done = run(checkout, README.replace("pwd; cat", "exit 4").format(second="echo second"))
+    assert done.returncode == 4
+    assert "second" not in done.stdout
+
+
+@pytest.mark.parametrize(("readme", "message"), [
+    (README.replace("## Set-up", "## Installing"), 'README.md has 0 `sh` blocks under the heading "Set-up"'),
+    (README.split("```python")[0], 'README.md has 1 `sh` blocks under the heading "Set-up", and must have two'),
+    (README.format(second="echo a\necho b"), 'block under "Set-up" in README.md has 2 lines, not one'),
+])  # fmt: skip
+def test_it_says_what_it_misses_in_the_readme(checkout, readme, message):
+    done = run(checkout, readme)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "not this one" not in done.stdout
+
+
+def test_the_readme_of_this_project_has_both_lines(checkout):
+    # the real README, with each line's commands told instead of run
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    told = readme.replace("&&", "then").replace("||", "or").replace("```sh\n", "```sh\necho told: ")
+    done = run(checkout, told)
+    assert done.returncode == 0, done.stderr
+    first, second = (line for line in done.stdout.splitlines() if line.startswith("told: "))
+    assert "python3 -m venv" in first
+    assert "install -q -e .[plot] then" in first
+    assert first.endswith(".venv/bin/python examples/train_cnn.py")
+    assert "python3 -m venv" in second
+    assert "install -q -e .[test] then" in second
+    assert second.endswith(".venv/bin/python -m pytest")
