@@ -76,7 +76,7 @@ def margin_loss(net: Net, examples: Sequence[Example]) -> Scalar:
 
 
 def accuracy(net: Net, examples: Sequence[Example]) -> float:
-    return sum((net(point) > 0) == (moon > 0) for point, moon in examples) / len(examples)
+    return sum((net(point).data > 0) == (moon > 0) for point, moon in examples) / len(examples)
 
 
 def train(net: Net, examples: list[Example], steps: int, rng: random.Random) -> None:
