@@ -13,7 +13,8 @@ If a rule or a hook raises, the `.grad`s delivered before stay delivered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ __all__ = ["backward", "gradients"]
 
 
 def backward(y: Any, g: Any = None, create_graph: bool = False, retain_graph: bool | None = None) -> None:
-    """`y.backward()`: adds dy/dx to `x.grad` for every leaf `x` that `y` was made from, and frees what the rules had saved.
+    """`y.backward()`: adds dy/dx to `x.grad` of every leaf `x` that `y` was made from; frees what was saved for it.
 
     g             cotangent of y's shape; may be left out where y has one element
     create_graph  record the gradients too, so that they can be differentiated
@@ -41,7 +42,8 @@ def backward(y: Any, g: Any = None, create_graph: bool = False, retain_graph: bo
     >>> (x * x).backward(); x.grad.item()
     6.0
     """
-    _Pass([y], [g], create_graph, retain_graph).run(None)
+    with _first_or_higher_order(create_graph):
+        _Pass([y], [g], create_graph, retain_graph).run(None)
 
 
 def gradients(y: Any, xs: Sequence[Tensor], g: Any = None, create_graph: bool = False,
@@ -65,8 +67,24 @@ def gradients(y: Any, xs: Sequence[Tensor], g: Any = None, create_graph: bool = 
     ys, gs = ([y], [g]) if type(y) is Tensor else (list(y), [None] * len(y) if g is None else list(g))
     if len(ys) != len(gs):
         raise ValueError(f"gradients: {len(ys)} outputs but {len(gs)} cotangents")
-    found = _Pass(ys, gs, create_graph, retain_graph).run(set(targets))
-    return [found[node] if node in found else wrap(np.zeros(node.shape, node.dtype), None) for node in targets]
+    with _first_or_higher_order(create_graph):
+        found = _Pass(ys, gs, create_graph, retain_graph).run(set(targets))
+    results = []
+    for i, node in enumerate(targets):
+        if node not in found:
+            results.append(wrap(np.zeros(node.shape, node.dtype), None))
+        elif node in targets[:i]:  # asked for twice: no two results share memory
+            results.append(wrap(found[node]._array.copy(), found[node]._node))
+        else:
+            results.append(found[node])
+    return results
+
+
+@contextmanager
+def _first_or_higher_order(create_graph: bool) -> Iterator[None]:
+    """Rules may divide by zero and mend it; they are recorded for higher orders only."""
+    with np.errstate(all="ignore"), recording() if create_graph else no_grad():
+        yield
 
 
 def _target(x: Any, i: int) -> Node:
@@ -92,7 +110,7 @@ class _Pass:
                 continue
             seed = _seed(y, g)
             self.roots.append(y._node)
-            self._add(y._node, seed if create_graph else seed._data)
+            self._add(y._node, seed if create_graph else seed._array)
         if not self.roots:
             raise RuntimeError("backward: this Tensor does not require a gradient: nothing that it was made from "
                                "does, or it was made under no_grad")
@@ -100,23 +118,25 @@ class _Pass:
     def run(self, targets: set[Node] | None) -> dict[Node, Tensor]:
         """Goes through the graph; delivers to `.grad`s, or (with targets) returns their gradients."""
         nodes = _in_reverse(self.roots)
-        needed = None if targets is None else _leading_to(targets, nodes)
-        freed = next((n for n in nodes if n.saved is None and (needed is None or n in needed)), None)
-        if freed is not None:
-            raise RuntimeError(f"backward: the values saved for {freed.op.name!r} are freed already, since backward "
-                               "went through this graph before; give the first pass retain_graph=True")
+        needed = None
+        if targets is not None:
+            needed = _leading_to(targets, nodes)
+            nodes = [node for node in nodes if node in needed]
+        for node in nodes:
+            if _leads_on(node, needed):
+                _refuse_freed(node)
         found: dict[Node, Tensor] = {}
-        with np.errstate(all="ignore"), recording() if self.create_graph else no_grad():
-            observer = current_mode().observer
-            for node in nodes:
-                if needed is not None and node not in needed:
-                    continue
-                g = self.grads.pop(node, None)
-                if g is not None:
-                    g = self._finish(node, g, targets, found)
-                    self._pull(node, g, needed, observer)
-                if not self.retain and node.parents:
-                    node.saved = None
+        observer = current_mode().observer
+        for node in nodes:
+            g = self.grads.pop(node, None)
+            if g is not None:
+                g = self._finish(node, g, targets, found)
+            if not _leads_on(node, needed):
+                continue
+            if g is not None:
+                self._pull(node, g, needed, observer)
+            if not self.retain:
+                node.saved = None
         return found
 
     def _finish(self, node: Node, g: Any, targets: set[Node] | None, found: dict[Node, Tensor]) -> Any:
@@ -135,14 +155,14 @@ class _Pass:
     def _deliverable(self, node: Node, g: Any) -> Tensor:
         """A gradient that nothing else shares: contiguous, writable, of its own memory."""
         if self.create_graph:
-            return wrap(np.array(g._data, order="C"), g._node)
+            return wrap(np.array(g._array, order="C"), g._node)
         if node in self.own and node.is_leaf:
             return wrap(np.ascontiguousarray(g).reshape(node.shape), None)
         return wrap(np.array(g, order="C"), None)
 
     def _run_hooks(self, node: Node, g: Any) -> Any:
         self.own.discard(node)  # a hook may keep what it is shown
-        for hook in list(node.hooks or ()):
+        for hook in list((node.hooks or {}).values()):
             changed = hook(g if self.create_graph else wrap(np.asarray(g), None))
             if changed is None:
                 continue
@@ -150,7 +170,7 @@ class _Pass:
             if changed.shape != node.shape or changed.dtype != node.dtype:
                 raise ValueError(f"register_hook: the hook returned {changed.shape} {changed.dtype} for a gradient "
                                  f"{node.shape} {node.dtype}")
-            g = changed if self.create_graph else changed._data
+            g = changed if self.create_graph else changed._array
         return g
 
     def _pull(self, node: Node, g: Any, needed: set[Node] | None, observer: Observer | None) -> None:
@@ -159,8 +179,7 @@ class _Pass:
         if node.index is not None:  # one output of several: collected until the op's own node is met
             self.grads.setdefault(parents[0], [None] * len(parents[0].shape))[node.index] = g
             return
-        if not parents:
-            return
+        _refuse_freed(node)  # a hook or rule may have sent another pass through this graph meanwhile
         if node.outputs is not None:
             g = self._all_outputs(node, g)
         plan = node.plan
@@ -185,8 +204,10 @@ class _Pass:
             given = rule(g, *values, wanted=wanted)
         else:
             given = _observed(observer, node, None, g, rule, values, {"wanted": wanted})
-        if len(given) != len(wanted):
-            raise RuntimeError(f"{node.op.name}: its joint rule gave {len(given)} gradients for {len(wanted)} inputs")
+        if not isinstance(given, (tuple, list)) or len(given) != len(wanted):
+            what = f"{len(given)} gradients" if isinstance(given, (tuple, list)) else type(given).__name__
+            raise RuntimeError(f"{node.op.name}: its joint rule gave {what}; expected a tuple of {len(wanted)}, one "
+                               "gradient per input")
         for index, (part, is_wanted) in enumerate(zip(given, wanted, strict=True)):
             if is_wanted:
                 self._add(node.parents[index], self._fit(part, node, index))
@@ -201,19 +222,17 @@ class _Pass:
     def _fit(self, g: Any, node: Node, index: int) -> Any:
         """Undoes broadcasting and casting on one edge: gives g the shape and dtype of input `index`."""
         parent = node.parents[index]
+        if g is None or (type(g) is Tensor and not self.create_graph):
+            what = "nothing" if g is None else "a Tensor, so it uses something besides its named values"
+            raise RuntimeError(f"{_rule(node, index)} gave {what}; a rule is a function of g and the op's named values")
         if self.create_graph:
             g = g if type(g) is Tensor else wrap(as_array(g), None)
-        elif type(g) is Tensor or g is None:
-            what = "nothing" if g is None else "a Tensor, so it uses something besides its named values"
-            raise RuntimeError(f"{node.op.name}: its backward rule for {_input_name(node, index)} gave {what}; a rule "
-                               "is a function of g and the op's named values")
         elif not hasattr(g, "dtype"):
             g = as_array(g)
         if g.shape != parent.shape:
-            if not node.op.broadcasts:
-                raise RuntimeError(f"{node.op.name}: its backward rule for {_input_name(node, index)} gave a gradient "
-                                   f"of shape {g.shape}, expected {parent.shape}; correct the rule, or declare "
-                                   "Op(broadcasts=True) if the op broadcasts its inputs")
+            if not node.op.broadcasts or not _broadcasts(parent.shape, g.shape):
+                raise RuntimeError(f"{_rule(node, index)} gave a gradient of shape {g.shape}, expected {parent.shape}; "
+                                   "correct the rule, or declare Op(broadcasts=True) if the op broadcasts its inputs")
             g = sum_to(g, parent.shape)
         if g.dtype is not parent.dtype and g.dtype != parent.dtype:
             if g.dtype.kind == "c" and parent.dtype.kind != "c":
@@ -241,9 +260,13 @@ def _observed(observer: Observer, node: Node, index: int | None, g: Any, rule: C
     return observer.around_rule(node, index, g, lambda: rule(g, *values, **keywords))
 
 
-def _input_name(node: Node, index: int) -> str:
-    names = node.op.input_names
-    return repr(names[index]) if index < len(names) else f"input {index}"
+def _rule(node: Node, index: int) -> str:
+    return f"{node.op.name}: its backward rule for {node.op.input_name(index)!r}"
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    pairs = zip(reversed(shape), reversed(to), strict=False)
+    return len(shape) <= len(to) and all(n in (1, m) for n, m in pairs)
 
 
 def _seed(y: Tensor, g: Any) -> Tensor:
@@ -260,7 +283,7 @@ def _seed(y: Tensor, g: Any) -> Tensor:
         raise ValueError(f"backward: y has shape {y.shape} but g has {g.shape}; they must be equal")
     if g.dtype.kind == "c" and y.dtype.kind != "c":
         raise TypeError(f"backward: y is {y.dtype} but g is {g.dtype}; give a real cotangent")
-    return astype(g, y.dtype)
+    return g if g.dtype == y.dtype else astype(g, y.dtype)
 
 
 def _in_reverse(roots: list[Node]) -> list[Node]:
@@ -284,6 +307,19 @@ def _in_reverse(roots: list[Node]) -> list[Node]:
                 keys[parent] = parent.order
                 stack.append(parent)
     return sorted(keys, key=keys.__getitem__, reverse=True)
+
+
+def _leads_on(node: Node, needed: set[Node] | None) -> bool:
+    """Whether rules of this node have to run: it may be wanted itself, and nothing before it."""
+    if needed is None:
+        return bool(node.parents)
+    return any(parent in needed for parent in node.parents)
+
+
+def _refuse_freed(node: Node) -> None:
+    if node.saved is None:
+        raise RuntimeError(f"backward: the values saved for {node.op.name!r} are freed already, since backward "
+                           "went through this graph before; give the first pass retain_graph=True")
 
 
 def _leading_to(targets: set[Node], nodes: list[Node]) -> set[Node]:

@@ -60,7 +60,7 @@ class Node:
     scope    the label under which it was recorded, "block1/conv"
     index    which output of the parent this is, where the parent's op has several; else None
     tensor   weak reference to the Tensor that receives `.grad` (leaves, retain_grad); else None
-    hooks    functions that see the gradient, or None
+    hooks    functions that see the gradient, by registration, or None
     outputs  weak references to the output nodes, where the op has several
     kept     what `keep` put aside for pictures, or None
     """
@@ -80,7 +80,7 @@ class Node:
         self.order = _next_order()
         self.index: int | None = None
         self.tensor: Any = None
-        self.hooks: list | None = None
+        self.hooks: dict | None = None
         self.outputs: list | None = None
         self.kept: Any = None
 

@@ -50,14 +50,20 @@ _PLAIN_TYPES = frozenset([np.ndarray, float, int, bool, complex, np.float32, np.
 
 
 class Plan:
-    """What an op saves and which rules run, given which of its inputs need a gradient."""
+    """What an op saves and which rules run, given which of its inputs need a gradient.
 
-    __slots__ = ("op", "pick", "rules", "sources")
+    names    of the saved values, in their order
+    pick     takes them out of all that a rule could ask for
+    rules    (index of the input or None for a joint rule, rule, what picks its arguments out of the saved values)
+    sources  how each saved value is found again as a Tensor
+    """
+
+    __slots__ = ("names", "op", "pick", "rules", "sources")
 
     def __init__(self, op: Op, needs: tuple[bool, ...]) -> None:
         self.op = op
         running = [(i, rule, names) for i, (rule, names) in enumerate(op._rules) if op._joint or needs[i]]
-        saved = list(dict.fromkeys(name for _, _, names in running for name in names))
+        self.names = saved = list(dict.fromkeys(name for _, _, names in running for name in names))
         self.pick = _picker([op._positions[name] for name in saved])
         self.rules = tuple((None if op._joint else i, rule, _picker([saved.index(name) for name in names]))
                            for i, rule, names in running)
@@ -106,11 +112,11 @@ class Op:
         self.forward = forward
         self.name: str = forward.__name__.strip("_")
         self.broadcasts = broadcasts
-        self._outputs = outputs
+        self.output_names = outputs
         arguments = inspect.signature(forward).parameters.values()
         self._arguments = [a.name for a in arguments if a.kind is a.POSITIONAL_OR_KEYWORD]
         self._variadic = next((a.name for a in arguments if a.kind is a.VAR_POSITIONAL), None)
-        self._defaults = {a.name: a.default for a in arguments if a.default is not a.empty}
+        self.defaults = {a.name: a.default for a in arguments if a.default is not a.empty}
         self._has_aux = any(a.name == "need_aux" for a in arguments)
         self._keywords = [a.name for a in arguments if a.kind is a.KEYWORD_ONLY and a.name != "need_aux"]
         clash = [name for name in (*self._arguments, *self._keywords, *outputs) if name in _RESERVED]
@@ -126,8 +132,13 @@ class Op:
 
     @property
     def input_names(self) -> list[str]:
-        """The names of the inputs; a `*xs` has none of its own."""
+        """The names of the inputs, without those of a `*xs`."""
         return self._inputs
+
+    def input_name(self, index: int) -> str:
+        """What the input at that place is called: "x", or "xs[2]"."""
+        n = len(self._inputs)
+        return self._inputs[index] if index < n else f"{self._variadic}[{index - n}]"
 
     # ------------------------------------------------------------------ defining
 
@@ -154,13 +165,13 @@ class Op:
         self._params = [*self._arguments[n_inputs:], *self._keywords]
         names = [*self._inputs, *([self._variadic] if self._variadic else [])]
         shapes = [f"{name}_shape" for name in names]
-        allowed = [*names, "out", *(["aux"] if self._has_aux else []), *self._outputs, *self._params]
+        allowed = [*names, "out", *(["aux"] if self._has_aux else []), *self.output_names, *self._params]
         allowed += [name for name in shapes if name not in allowed]
         self._rules = [(rule, self._read(rule, i, allowed, joint)) for i, rule in enumerate(rules)]
         asked = {name for _, rule_names in self._rules for name in rule_names}
         self._asked_params = [name for name in self._params if name in asked]
-        self._asked_shapes = [name for name in shapes if name in asked and name in allowed]
-        layout = [*names, "out", "aux", *self._outputs, *self._asked_params, *self._asked_shapes]
+        self._asked_shapes = [name for name in shapes if name in asked and name not in (*names, *self._params)]
+        layout = [*names, "out", "aux", *self.output_names, *self._asked_params, *self._asked_shapes]
         self._positions = {name: at for at, name in enumerate(layout)}
         self._simple = layout == [*names, "out", "aux"] and not (self._variadic or self._has_aux)
         self._n_args = -1 if self._variadic else n_inputs
@@ -187,8 +198,8 @@ class Op:
         """How a saved value is found again as a Tensor: by its parent's node, or by the node itself."""
         if name == "out":
             return _output_tensor
-        if name in self._outputs:
-            index = self._outputs.index(name)
+        if name in self.output_names:
+            index = self.output_names.index(name)
             return lambda node, value: wrap(np.asarray(value), _output_again(node, index))
         if name == self._variadic:
             first = len(self._inputs)
@@ -208,14 +219,14 @@ class Op:
 
     def _call(self, args: tuple, params: dict, mode: Mode) -> Any:
         if params or len(args) != self._n_args:
-            args, params = self._bind(args, params)
+            args, params = self.bind(args, params)
         values: list[Any] = []
         parents: list[Node | None] = []
         found_tensor = False
         for arg in args:
             if type(arg) is Tensor:
                 found_tensor = True
-                values.append(arg._data)
+                values.append(arg._array)
                 parents.append(arg._node)
             else:
                 values.append(arg if type(arg) in _PLAIN_TYPES else self._operand(arg, len(values)))
@@ -225,12 +236,14 @@ class Op:
         missing = parents.count(None)
         record = mode.recording and missing < len(parents)
         out, aux = self._forward(values, params, record)
+        if self.output_names and (type(out) is not tuple or len(out) != len(self.output_names)):
+            raise TypeError(f"{self.name}: its forward must give a tuple of its outputs {', '.join(self.output_names)}")
         if not record:
             return _wrap_plain(self, out)
         needs = () if not missing else tuple([parent is not None for parent in parents])
         plan = self._plans.get(needs) or self._make_plan(needs, len(parents))
         saved = plan.pick((*values, out) if self._simple else self._named_values(values, out, aux, params))
-        if type(out) is tuple:
+        if type(out) is tuple and any(np.asarray(part).dtype.kind in "fc" for part in out):
             return _wrap_outputs(plan, parents, params, saved, out, mode.scope)
         if type(out) is not _ndarray:
             out = np.asarray(out)
@@ -252,22 +265,20 @@ class Op:
             raise kind(f"{self.name}: {error} (given {self._describe(values, params)})") from error
 
     def _describe(self, values: list, params: dict) -> str:
-        names = [*self._inputs, *([f"{self._variadic}[{i}]" for i in range(len(values))] if self._variadic else [])]
-        inputs = [f"{name} {np.shape(v)} {getattr(v, 'dtype', type(v).__name__)}"
-                  for name, v in zip(names, values, strict=False)]
+        inputs = [f"{self.input_name(i)} {np.shape(v)} {getattr(v, 'dtype', type(v).__name__)}"
+                  for i, v in enumerate(values)]
         return ", ".join([*inputs, *(f"{name}={value!r}" for name, value in params.items())])
 
     def _operand(self, arg: Any, index: int) -> Any:
         """An argument that is no Tensor, no array and no plain number."""
-        if arg is None and index < len(self._inputs) and self._defaults.get(self._inputs[index], "") is None:
+        if arg is None and index < len(self._inputs) and self.defaults.get(self._inputs[index], "") is None:
             return None
         if isinstance(arg, (np.ndarray, np.generic, list, tuple)):
             return as_array(arg)
-        name = self._inputs[index] if index < len(self._inputs) else f"{self._variadic}[{index}]"
-        raise TypeError(f"{self.name}: argument {name!r} must be a Tensor, an array or a number, "
+        raise TypeError(f"{self.name}: argument {self.input_name(index)!r} must be a Tensor, an array or a number, "
                         f"got {type(arg).__name__}")
 
-    def _bind(self, args: tuple, params: dict) -> tuple[tuple, dict]:
+    def bind(self, args: tuple, params: dict) -> tuple[tuple, dict]:
         """Sorts what was given by position and by name into all inputs and the given parameters."""
         if self._variadic:
             inputs = args
@@ -292,8 +303,8 @@ class Op:
     def _input_by_name(self, name: str, params: dict) -> Any:
         if name in params:
             return params.pop(name)
-        if name in self._defaults:
-            return self._defaults[name]
+        if name in self.defaults:
+            return self.defaults[name]
         raise TypeError(f"{self.name}: argument {name!r} is missing")
 
     def _no_tensor(self, name: str) -> str:
@@ -304,6 +315,8 @@ class Op:
                 f"{self.name}.vjp(lambda g, {name}: ...), or call it on arrays")
 
     def _make_plan(self, needs: tuple[bool, ...], n_inputs: int) -> Plan:
+        if not self._rules:
+            raise TypeError(self._no_tensor(str(self._variadic)))
         if not self._joint:
             for i, name in enumerate(self._inputs):
                 if (not needs or needs[i]) and self._rules[i][0] is None:
@@ -319,9 +332,9 @@ class Op:
             n = len(self._inputs)
             values = [*values[:n], tuple(values[n:])]
         named = dict(zip([*self._inputs, self._variadic], values, strict=False))
-        asked = [params.get(name, self._defaults.get(name)) for name in self._asked_params]
+        asked = [params.get(name, self.defaults.get(name)) for name in self._asked_params]
         shapes = [_shapes(named[name.removesuffix("_shape")]) for name in self._asked_shapes]
-        outputs = out if self._outputs else ()
+        outputs = out if self.output_names else ()
         return (*values, out, aux, *outputs, *asked, *shapes)
 
 
@@ -344,8 +357,8 @@ def _wrap_outputs(plan: Plan, parents: list, params: dict, saved: tuple, outs: t
     arrays = [np.asarray(out) for out in outs]
     node = Node(plan, tuple(parents), params, saved, tuple(a.shape for a in arrays),
                 tuple(a.dtype for a in arrays), scope)
-    children = [_output_node(node, index) for index in range(len(arrays))]
-    node.outputs = [weakref.ref(child) for child in children]
+    children = [_output_node(node, index) if array.dtype.kind in "fc" else None for index, array in enumerate(arrays)]
+    node.outputs = [child and weakref.ref(child) for child in children]
     return tuple(map(wrap, arrays, children))
 
 
@@ -355,9 +368,19 @@ def _output_node(node: Node, index: int) -> Node:
     return child
 
 
-def _output_again(node: Node, index: int) -> Node:
-    """The node of one output. One that nobody holds is made anew: nobody can ask for its gradient."""
-    return (node.outputs and node.outputs[index]()) or _output_node(node, index)
+def _output_again(node: Node, index: int) -> Node | None:
+    """The node of one output; None where it is no floating number.
+
+    One that nobody holds is made anew, and known from then on, so that there is never more than one.
+    """
+    assert node.outputs is not None
+    if node.outputs[index] is None:
+        return None
+    child = node.outputs[index]()
+    if child is None:
+        child = _output_node(node, index)
+        node.outputs[index] = weakref.ref(child)
+    return child
 
 
 def _output_tensor(node: Node, value: Any) -> Any:

@@ -35,7 +35,8 @@ class Scalar:
     step of gradient descent does) changes no result that was worked out before. Pictures read `_parents`
     and `_op` too: a leaf, made from a number, has no parents and the empty label.
 
-    `==` asks whether two Scalars are the same object, and `float(s)` leaves the graph. Raises TypeError for what is no real number; where Python's floats raise, so do Scalars.
+    `==` asks whether two Scalars are the same object, and `float(s)` leaves the graph. Raises TypeError for
+    what is no real number; where Python's floats raise, so do Scalars.
 
     >>> a = Scalar(2.0)
     >>> b = a * a + a.relu()

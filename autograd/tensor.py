@@ -80,7 +80,7 @@ def as_array(value: Any, dtype: DTypeLike | None = None) -> np.ndarray:
 
 def value_of(value: Any) -> Any:
     """The array of a Tensor; anything else as it is."""
-    return value._data if type(value) is Tensor else value
+    return value._array if type(value) is Tensor else value
 
 
 def _describe(value: Any) -> str:
@@ -103,9 +103,9 @@ class Tensor:
     Tensor([2., 4.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "_data", "_grad", "_node")
+    __slots__ = ("__weakref__", "_array", "_grad", "_node")  # not _data: NumPy takes what has it for a masked array
 
-    _data: np.ndarray
+    _array: np.ndarray
     _node: Node | None
     _grad: Tensor | None
 
@@ -133,7 +133,7 @@ class Tensor:
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False,
                  dtype: DTypeLike | None = None) -> None:
         # order="C": a leaf is contiguous, as its gradient will be
-        self._data = np.array(as_array(data, dtype), order="C", copy=True)
+        self._array = np.array(as_array(data, dtype), order="C", copy=True)
         self._node = None
         self._grad = None
         self.requires_grad = requires_grad
@@ -146,7 +146,7 @@ class Tensor:
     @property
     def data(self) -> np.ndarray:
         """The array itself, not a copy: always an ndarray, also where it has no axes."""
-        return self._data
+        return self._array
 
     @data.setter
     def data(self, array: np.ndarray) -> None:
@@ -154,37 +154,37 @@ class Tensor:
             given = f"{array.shape} {array.dtype}" if isinstance(array, np.ndarray) else _describe(array)
             raise ValueError(f"Tensor.data: expected an array {self.shape} {self.dtype}, got {given}; "
                              "make a new Tensor for another shape or dtype")
-        self._data = array
+        self._array = array
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The lengths of the axes."""
-        return self._data.shape
+        return self._array.shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._data.ndim
+        return self._array.ndim
 
     @property
     def dtype(self) -> np.dtype:
         """The type of the elements."""
-        return self._data.dtype
+        return self._array.dtype
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self._data.size
+        return self._array.size
 
     def numpy(self) -> np.ndarray:
         """A copy of the array, without the gradient's history."""
-        return self._data.copy()
+        return self._array.copy()
 
     def item(self) -> Any:
         """The one element as a Python number; ValueError where there are more."""
-        if self._data.size != 1:
+        if self._array.size != 1:
             raise ValueError(f"item: a Tensor of shape {self.shape} has {self.size} elements, not one")
-        return self._data.item()
+        return self._array.item()
 
     def __float__(self) -> float:
         return float(self.item())
@@ -196,26 +196,26 @@ class Tensor:
         return complex(self.item())
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self._array)
 
     def __len__(self) -> int:
-        if not self._data.ndim:
+        if not self._array.ndim:
             raise TypeError("len: a Tensor without axes has no length")
-        return len(self._data)
+        return len(self._array)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if self._node is not None:
             raise TypeError("np.asarray: this Tensor requires a gradient, which an array would lose without a word; "
                             "use .data for the array or .detach() for a Tensor without history "
                             "(to join Tensors, use stack or concatenate)")
-        return np.array(self._data, dtype, copy=copy)
+        return np.array(self._array, dtype, copy=copy)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         raise TypeError("Tensor: items cannot be assigned, since the old value may be needed by a gradient; "
                         "use where(mask, value, x) or put(x, key, value), which give a new Tensor")
 
     def __repr__(self) -> str:
-        body = np.array2string(self._data, separator=", ", prefix="Tensor(")
+        body = np.array2string(self._array, separator=", ", prefix="Tensor(")
         parts = [body, f"dtype={self.dtype}"]
         if self._node is not None:
             parts.append("requires_grad=True" if self._node.is_leaf else f"op={self._node.op.name}")
@@ -272,7 +272,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same array as a Tensor without history: gradients stop here."""
-        return wrap(self._data, None)
+        return wrap(self._array, None)
 
     def retain_grad(self) -> None:
         """Asks backward to fill `.grad` of this Tensor although it is no leaf."""
@@ -291,10 +291,10 @@ class Tensor:
         """
         node = self._need_node("register_hook")
         if node.hooks is None:
-            node.hooks = []
-        hooks = node.hooks
-        hooks.append(hook)
-        return lambda: hooks.remove(hook) if hook in hooks else None
+            node.hooks = {}
+        hooks, registration = node.hooks, object()
+        hooks[registration] = hook
+        return lambda: hooks.pop(registration, None) and None
 
     def _need_node(self, what: str) -> Node:
         if self._node is None:
@@ -303,8 +303,13 @@ class Tensor:
 
     def _add_grad(self, g: Tensor, add: Callable[[Any, Any], Any]) -> None:
         """Delivers a gradient: the first is taken as it is, the next ones are added out of place."""
-        with _grad_lock:
-            self._grad = g if self._grad is None else add(self._grad, g)
+        while True:
+            old = self._grad
+            new = g if old is None else add(old, g)  # outside of the lock: an observer may look on, or deliver itself
+            with _grad_lock:
+                if self._grad is old:
+                    self._grad = new
+                    return
 
     # ------------------------------------------------------------------ copying
 
@@ -312,13 +317,13 @@ class Tensor:
         if not self.is_leaf:
             raise TypeError("copy, deepcopy and pickle: this Tensor was made by an op, and its history cannot be "
                             "copied; use .detach() first")
-        return _rebuild, (self._data, self.requires_grad, self._grad)
+        return _rebuild, (self._array, self.requires_grad, None if self._grad is None else self._grad.detach())
 
 
 def wrap(data: np.ndarray, node: Node | None) -> Tensor:
     """A Tensor around an array that is not copied."""
     tensor = _new(Tensor)
-    tensor._data = data
+    tensor._array = data
     tensor._node = node
     tensor._grad = None
     return tensor

@@ -21,16 +21,18 @@ from datasets import augment
 
 MODELS = {"small": nn.models.small, "lenet": nn.models.lenet, "cifar": nn.models.cifar}
 
+DATASETS = ("mnist-small", "mnist", "fashion-mnist", "cifar10")
+
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", choices=list(MODELS), default="small")
-    parser.add_argument("--dataset", choices=["mnist-small", "mnist", "fashion-mnist", "cifar10"], default="mnist-small")
+    parser.add_argument("--dataset", choices=DATASETS, default=DATASETS[0])
     parser.add_argument("--root", help="the folder with the dataset's files (mnist-small needs none)")
-    parser.add_argument("--epochs", type=_at_least_one, default=8)
+    parser.add_argument("--epochs", type=_at_least_one, default=10)
     parser.add_argument("--batch-size", type=_at_least_one, default=64)
-    parser.add_argument("--lr", type=_positive, default=3e-3, help="the highest learning rate of the one-cycle schedule")
+    parser.add_argument("--lr", type=_positive, default=6e-3, help="the highest rate of the one-cycle schedule")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out"), help="the folder for the model and the pictures")
     return parser.parse_args(argv)
@@ -68,7 +70,7 @@ def load(name: str, split: str, root: str | None) -> datasets.Dataset:
         sys.exit(f"train_cnn: {error}")
 
 
-def augmentation(name: str) -> object:
+def augmentation(name: str) -> augment.Transform:
     """Small changes that leave an image what it is: digits have no mirror images, photographs do."""
     if name == "cifar10":
         return augment.Compose([augment.RandomFlip(), augment.RandomCrop(32, padding=4)])
@@ -117,7 +119,7 @@ def main(argv: list[str] | None = None) -> float:
     print(nn.summary(model, image_shape))
 
     history = train(model, data, options)
-    _, accuracy = nn.evaluate(model, datasets.DataLoader(test, batch_size=256))
+    accuracy = nn.evaluate(model, datasets.DataLoader(test, batch_size=256))[1] or 0.0
     nn.save(model, options.out / "model.safetensors")
     write_pictures(model, history, test, options.out)
 

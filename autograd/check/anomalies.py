@@ -47,7 +47,7 @@ class _Watch(Observer):
             if node is not None:
                 origin = node if node.index is None else node.parents[0]
                 self.origins[origin.order] = _caller()
-            found = _not_finite(part._data)
+            found = _not_finite(part._array)
             if found and not any(_not_finite(a) for arg in args for a in _arrays(arg)):
                 raise RuntimeError(f"anomaly: {op.name} made {found}, called {_caller()}")
         return result
@@ -59,11 +59,9 @@ class _Watch(Observer):
         for i, part in enumerate(given) if index is None else ((index, given),):
             found = next(filter(None, map(_not_finite, _arrays(part))), "")
             if found:
-                names = node.op.input_names
-                name = repr(names[i]) if i < len(names) else str(i)
                 called = self.origins.get(node.order, "before anomaly mode was on")
-                raise RuntimeError(f"anomaly: the backward rule of {node.op.name} made {found} for input {name} "
-                                   f"{node.parents[i].shape}, {_scope(node)}called {called}")
+                raise RuntimeError(f"anomaly: the backward rule of {node.op.name} made {found} for input "
+                                   f"{node.op.input_name(i)!r} {node.parents[i].shape}, {_scope(node)}called {called}")
         return given
 
 
@@ -74,7 +72,7 @@ def _scope(node: Node) -> str:
 def _arrays(value: Any) -> list[Any]:
     if type(value) is tuple:
         return [array for part in value for array in _arrays(part)]
-    return [value._data if type(value) is Tensor else value]
+    return [value._array if type(value) is Tensor else value]
 
 
 def _not_finite(array: Any) -> str:

@@ -145,7 +145,7 @@ def _check(op: str, name: str, x: tuple, w: tuple, groups: int) -> None:
                     f"or an array with {name}.transpose(0, 2, 3, 1)")
         expected = f"w expects {w[2] * groups}" + (f" ({w[2]} in each of {groups} groups)" if groups > 1 else "")
         raise ValueError(f"{op}: {name} has {x[3]} channels but {expected} {given}; {hint}")
-    if w[3] % groups:
+    if not w[3] or w[3] % groups:
         raise ValueError(f"{op}: the {w[3]} output channels of w cannot be divided into {groups} groups {given}")
 
 
@@ -184,6 +184,11 @@ def _transposed_size(size: tuple, kernel: tuple, stride: Any, padding: Any, outp
     probe = resolve("conv_transpose2d", (1 << 30, 1 << 30), kernel, stride, 0 if padding == "same" else padding,
                     dilation)
     extra = output_padding if isinstance(output_padding, (tuple, list)) else (output_padding, output_padding)
+    if len(extra) != 2 or not all(isinstance(e, (int, np.integer)) for e in extra):
+        raise TypeError(f"conv_transpose2d: output_padding must be an int or a pair of ints, not {output_padding!r}")
+    if padding == "same" and any(extra):
+        raise ValueError(f'conv_transpose2d: padding "same" settles the size, so output_padding must be 0, not '
+                         f"{output_padding}")
     for e, s in zip(extra, probe.stride, strict=True):
         if not 0 <= e < s:
             raise ValueError(f"conv_transpose2d: output_padding {output_padding} must be at least 0 and smaller than "

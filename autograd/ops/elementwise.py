@@ -20,8 +20,8 @@ from ..tensor import value_of
 __all__ = [
     "abs", "add", "astype", "ceil", "clip", "conj", "cos", "divide", "erf", "exp", "expm1", "floor",
     "floor_divide", "gated_multiply", "imag", "log", "log1p", "maximum", "minimum", "mod", "multiply",
-    "negative", "power", "real", "relu", "round", "sigmoid", "sign", "sin", "softplus", "sqrt", "square",
-    "subtract", "tan", "tanh", "where",
+    "negative", "power", "real", "refuse_complex", "relu", "round", "sigmoid", "sign", "sin", "softplus", "sqrt",
+    "square", "subtract", "tan", "tanh", "where",
 ]
 
 
@@ -99,7 +99,7 @@ def power(x, y):
 
 power.vjp(
     lambda g, x, y: gated_multiply(g, gated_multiply(y, power(x, y - 1))),
-    lambda g, x, out: gated_multiply(g, gated_multiply(out, log(x))),
+    lambda g, x, out: gated_multiply(g, gated_multiply(where(x == 0, 0, out), log(where(x == 0, 1, x)))),
 )
 
 
@@ -118,7 +118,7 @@ def mod(x, y):
     return np.mod(x, y)
 
 
-mod.vjp(lambda g: g, lambda g, x, y: -g * floor_divide(x, y))
+mod.vjp(lambda g: g, lambda g, x, y: gated_multiply(-g, floor_divide(x, y)))
 
 
 @Op(broadcasts=True)
@@ -269,6 +269,7 @@ def relu(x):
     >>> ag.relu(ag.Tensor([-1.0, 2.0]))
     Tensor([0., 2.], dtype=float32)
     """
+    refuse_complex("relu", x)
     return np.maximum(x, 0)
 
 
@@ -289,7 +290,8 @@ erf.vjp(lambda g, x: g * (2 / np.pi**0.5 * exp(-x * x)))
 
 @Op(broadcasts=True)
 def maximum(x, y):
-    """The larger of x and y, elementwise; where they tie each gets half of the gradient."""
+    """The larger of x and y, elementwise; where they tie each gets half of the gradient. Real numbers only."""
+    refuse_complex("maximum", x, y)
     return np.maximum(x, y)
 
 
@@ -298,7 +300,8 @@ maximum.vjp(lambda g, x, y: g * _share(x > y, x == y, g), lambda g, x, y: g * _s
 
 @Op(broadcasts=True)
 def minimum(x, y):
-    """The smaller of x and y, elementwise; where they tie each gets half of the gradient."""
+    """The smaller of x and y, elementwise; where they tie each gets half of the gradient. Real numbers only."""
+    refuse_complex("minimum", x, y)
     return np.minimum(x, y)
 
 
@@ -307,10 +310,11 @@ minimum.vjp(lambda g, x, y: g * _share(x < y, x == y, g), lambda g, x, y: g * _s
 
 @Op(broadcasts=True)
 def clip(x, min=None, max=None):
-    """x limited to [min, max], elementwise; a bound of None is no bound.
+    """x limited to [min, max], elementwise; a bound of None is no bound. Real numbers only.
 
     The derivative by x is 1 inside and at the bounds, 0 outside; a bound gets the gradient of what it cut.
     """
+    refuse_complex("clip", x, min, max)
     return np.clip(x, min, max)
 
 
@@ -338,8 +342,7 @@ where.vjp(None, lambda g, condition: where(condition, g, 0), lambda g, condition
 @Op
 def sign(x):
     """-1, 0 or 1 by the sign of x, elementwise; its derivative is 0. Real numbers only."""
-    if np.iscomplexobj(x):
-        raise TypeError("sign: x is complex; use x / abs(x)")
+    refuse_complex("sign", x)
     return np.sign(x)
 
 
@@ -420,6 +423,12 @@ conj.vjp(lambda g: conj(g))
 
 
 # ---------------------------------------------------------------------- what several rules need
+
+
+def refuse_complex(op: str, *xs: Any) -> None:
+    """TypeError where one of the arrays is complex: complex numbers have no order."""
+    if any(map(np.iscomplexobj, xs)):
+        raise TypeError(f"{op}: it is defined for real numbers only, but an argument is complex; use real(x) or abs(x)")
 
 
 def _is_complex(x: Any) -> bool:

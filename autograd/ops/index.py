@@ -55,6 +55,8 @@ scatter.vjp(lambda g, indices, key, wanted: (getitem(g, *indices, key=key), *[No
 
 @Op(broadcasts=True)  # value broadcasts to the shape of x[key]
 def _put(x, value, *indices, key):
+    if np.iscomplexobj(value) and not np.iscomplexobj(x):
+        raise TypeError("put: x is real but value is complex; make x complex first with astype, or put real(value)")
     whole = _whole_key(key, indices)
     out = np.array(x)
     if any(index.dtype != bool for index in indices):

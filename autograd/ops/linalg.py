@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
+from math import prod as _prod
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,16 @@ def matmul(x, y):
     >>> ag.Tensor([[1.0, 2.0]]) @ [3.0, 4.0]
     Tensor([11.], dtype=float32)
     """
+    _check_product(np.shape(x), np.shape(y))
     return np.matmul(x, y)
+
+
+def _check_product(x: tuple, y: tuple) -> None:
+    if not x or not y:
+        raise ValueError("both must have axes; use * for a product with a number")
+    column = y[max(len(y) - 2, 0)]
+    if x[-1] != column:
+        raise ValueError(f"the rows of x have {x[-1]} numbers but the columns of y {column}; they must be as many")
 
 
 matmul.vjp(lambda g, y, x_shape: _matmul_x(g, y, len(x_shape)), lambda g, x, y_shape: _matmul_y(g, x, len(y_shape)))
@@ -49,10 +59,11 @@ def _matmul_y(g: Any, x: Any, y_ndim: int) -> Any:
     if y_ndim > 2:
         return swapaxes(x, -1, -2) @ g
     # one y for the whole batch: a single product sums over it, without a (.., k, m) array on the way
-    rows = reshape(x, (-1, x.shape[-1]))  # (.., n, k) -> (N, k)
+    count = _prod(x.shape[:-1])  # said, since -1 cannot be worked out where k or m is 0
+    rows = reshape(x, (count, x.shape[-1]))  # (.., n, k) -> (N, k)
     if y_ndim == 1:
         return swapaxes(rows, 0, 1) @ reshape(g, -1)  # (k, N) @ (N,)
-    return swapaxes(rows, 0, 1) @ reshape(g, (-1, g.shape[-1]))  # (k, N) @ (N, m)
+    return swapaxes(rows, 0, 1) @ reshape(g, (count, g.shape[-1]))  # (k, N) @ (N, m)
 
 
 def _without_last(x: Any) -> Any:
@@ -93,12 +104,14 @@ def _einsum_rule(g: Any, xs: tuple, shapes: tuple, subscripts: str, i: int) -> A
     found = "".join(c for c in letters[i] if any(c in part for part in (output, *others)))
     factors = [x for k, x in enumerate(xs) if k != i]
     part = _einsum(g, *factors, subscripts=f"{','.join([output, *others])}->{found}")
-    if found == letters[i]:
+    if part.shape == shapes[i]:
         return part
-    # a letter that stands in this operand alone was summed over: its gradient is the same all along
+    # a letter that stands in this operand alone, or elsewhere with length 1, was summed over: its gradient is
+    # the same all along
     lengths = dict(zip(found, part.shape, strict=True))
     part = reshape(part, tuple(lengths.get(c, 1) for c in letters[i]))
-    return broadcast_to(part, tuple(lengths.get(c, n) for c, n in zip(letters[i], shapes[i], strict=True)))
+    full = (n if lengths.get(c, 1) == 1 else lengths[c] for c, n in zip(letters[i], shapes[i], strict=True))
+    return broadcast_to(part, tuple(full))
 
 
 def einsum(subscripts: str, *xs: Any) -> Any:
@@ -134,6 +147,9 @@ def _explicit(subscripts: str, shapes: Sequence[tuple]) -> tuple[list[str], str]
     dots = "".join(free[:widest])
     full = [part.replace("...", dots[widest - width :]) for part, width in zip(letters, widths, strict=True)]
     if arrow:
+        if dots and "..." not in output:
+            raise ValueError(f"einsum: the ellipsis in {subscripts!r} stands for {len(dots)} axes, so the result must "
+                             "name it, too: write '...' behind the arrow")
         return full, output.replace("...", dots)
     joined = "".join(part.replace("...", "") for part in letters)
     return full, dots + "".join(sorted(c for c in set(joined) if joined.count(c) == 1))

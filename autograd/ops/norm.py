@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..op import Op
-from .elementwise import sqrt
+from .elementwise import refuse_complex, sqrt
 from .reduce import sum
 
 __all__ = ["batch_norm"]
@@ -26,6 +26,7 @@ def batch_norm(x, weight, bias, eps=1e-5):
     Ioffe and Szegedy, "Batch Normalization", 2015, algorithm 1.
     """
     x, weight, bias = np.asarray(x), np.asarray(weight), np.asarray(bias)
+    refuse_complex("batch_norm", x, weight, bias)
     channels = x.shape[-1:]
     if weight.shape != channels or bias.shape != channels:
         raise ValueError(f"batch_norm: x {x.shape} has {channels[0] if channels else 'no'} channels, so weight and "
@@ -35,7 +36,7 @@ def batch_norm(x, weight, bias, eps=1e-5):
     rows = x.reshape(-1, channels[0])  # (.., C) -> (M, C)
     mean = rows.mean(axis=0)
     out = rows - mean
-    var = np.einsum("mc,mc->c", out, out) / rows.shape[0]  # one pass, no (M, C) array of squares
+    var = np.einsum("mc,mc->c", out, out) * (1 / rows.shape[0])  # one pass, no (M, C) array of squares
     out *= weight / np.sqrt(var + eps)
     out += bias
     return out.reshape(x.shape), mean, var  # (M, C) -> (.., C)

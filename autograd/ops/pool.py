@@ -20,7 +20,7 @@ __all__ = ["avg_pool2d", "avg_unpool2d", "max_pool2d", "max_unpool2d", "pick_tap
 
 
 @Op
-def _max_pool2d(x, kernel, stride, padding, *, need_aux):
+def _max_pool2d(x, kernel, stride=None, padding=0, *, need_aux):
     window = _window("max_pool2d", np.shape(x), kernel, stride, padding)
     if need_aux:
         return pooling.max_pool2d_taps(np.asarray(x), window)

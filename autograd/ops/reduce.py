@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..op import Op
-from .elementwise import conj, exp, gated_multiply, where
+from .elementwise import conj, exp, gated_multiply, refuse_complex, where
 from .shape import broadcast_to, concatenate, flip, reshape, transpose
 
 __all__ = ["cumsum", "logsumexp", "max", "mean", "min", "norm", "prod", "sum", "var"]
@@ -34,7 +34,7 @@ def mean(x, axis=None, keepdims=False):
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 
-mean.vjp(lambda g, x_shape, axis: broadcast_to(_with_axes(g, x_shape, axis) / _count(x_shape, axis), x_shape))
+mean.vjp(lambda g, x_shape, axis: broadcast_to(_with_axes(g, x_shape, axis) * _share_of_mean(x_shape, axis), x_shape))
 
 
 @Op
@@ -44,13 +44,14 @@ def var(x, axis=None, ddof=0, keepdims=False):
 
 
 var.vjp(lambda g, x, x_shape, axis, ddof: (
-    _with_axes(g, x_shape, axis) * (2 / (_count(x_shape, axis) - ddof)) * conj(x - mean(x, axis, keepdims=True))
+    _with_axes(g, x_shape, axis) * 2 / (_count(x_shape, axis) - ddof) * conj(x - mean(x, axis, keepdims=True))
 ))
 
 
 @Op
 def max(x, axis=None, keepdims=False):
     """The largest element over axes; elements that tie share the gradient equally. Shapes as for `sum`."""
+    refuse_complex("max", x)
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
@@ -60,6 +61,7 @@ max.vjp(lambda g, x, out, x_shape, axis: _to_extremes(g, x, out, x_shape, axis))
 @Op
 def min(x, axis=None, keepdims=False):
     """The smallest element over axes; elements that tie share the gradient equally. Shapes as for `sum`."""
+    refuse_complex("min", x)
     return np.min(x, axis=axis, keepdims=keepdims)
 
 
@@ -78,8 +80,7 @@ prod.vjp(lambda g, x, x_shape, axis: _products_of_others(g, x, x_shape, axis))
 @Op
 def logsumexp(x, axis=None, keepdims=False):
     """log(sum(exp(x))) over axes, without overflow: shapes as for `sum`. Real numbers only."""
-    if np.iscomplexobj(x):
-        raise TypeError("logsumexp: x is complex; it is defined here for real numbers only")
+    refuse_complex("logsumexp", x)
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)  # inf - inf is NaN
     with np.errstate(divide="ignore"):  # all of x is -inf: so is the result
@@ -119,7 +120,7 @@ cumsum.vjp(lambda g, x_shape, axis: (
 
 def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """The reduced axes, counted from the front."""
-    if axis is None:
+    if axis is None or not ndim:  # NumPy lets a number be reduced over axis 0 or -1
         return tuple(range(ndim))
     return tuple(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
 
@@ -127,6 +128,11 @@ def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
 def _count(shape: tuple, axis: Any) -> int:
     """How many elements go into one result."""
     return _prod(shape[a] for a in _axes(axis, len(shape)))
+
+
+def _share_of_mean(shape: tuple, axis: Any) -> float:
+    """1 / n, a float: n itself may be too large for float16. An empty mean has no elements to share."""
+    return 1 / (_count(shape, axis) or 1)
 
 
 def _with_axes(g: Any, shape: tuple, axis: Any) -> Any:

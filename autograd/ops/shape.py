@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ def roll(x, shift, axis=None):
     return np.roll(x, shift, axis)
 
 
-roll.vjp(lambda g, shift, axis: roll(g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis))
+roll.vjp(lambda g, shift, axis: roll(g, tuple(-s for s in shift) if np.ndim(shift) else -shift, axis))
 
 
 @Op
@@ -115,15 +115,24 @@ def concatenate(xs: Sequence[Any], axis: int | None = 0) -> Any:
 
 def stack(xs: Sequence[Any], axis: int = 0) -> Any:
     """Joins arrays of one shape along a new axis."""
+    shapes = [np.shape(value_of(x)) for x in xs]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"stack: all arrays must have one shape, got {', '.join(map(str, shapes))}; to join along an "
+                         "axis that exists use concatenate")
     return _concatenate(*(expand_dims(x, axis) for x in xs), axis=operator.index(axis))
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> tuple:
     """Cuts x along an axis, into equal sections or before the given indices: a tuple of views, as np.split."""
     sections = indices_or_sections
+    shape = np.shape(value_of(x))
+    length = shape[_axis("split", axis, len(shape))]
     if not isinstance(sections, (int, np.integer)):
-        return _split(x, splits=tuple(map(int, sections)), axis=axis)
-    length = np.shape(value_of(x))[axis]
+        indices = tuple(map(int, sections))
+        places = [max(i + length, 0) if i < 0 else i for i in indices]
+        if places != sorted(places):  # the parts would overlap
+            raise ValueError(f"split: the indices must not decrease, got {list(indices)} on an axis of length {length}")
+        return _split(x, splits=indices, axis=axis)
     if sections <= 0 or length % sections:
         raise ValueError(f"split: an axis of length {length} cannot be cut into {sections} equal sections")
     return _split(x, splits=_ends([length // sections] * int(sections)), axis=axis)
@@ -140,23 +149,22 @@ def flatten(x: Any, start_axis: int = 0) -> Any:
 
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     """x with the axes `source` moved to the places `destination`, the others in their order: a view."""
-    order = np.moveaxis(_axes_probe(x), source, destination).shape
-    return transpose(x, order)
+    return transpose(x, _order_of("moveaxis", np.moveaxis, x, source, destination))
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """x with two axes exchanged: a view."""
-    return transpose(x, np.swapaxes(_axes_probe(x), axis1, axis2).shape)
+    return transpose(x, _order_of("swapaxes", np.swapaxes, x, axis1, axis2))
 
 
 def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
     """x with new axes of length 1 at the places `axis`."""
-    return reshape(x, np.expand_dims(np.broadcast_to(0, np.shape(value_of(x))), axis).shape)  # (N,) -> (N, 1)
+    return reshape(x, _shape_of("expand_dims", np.expand_dims, x, axis))  # (N,) -> (N, 1)
 
 
 def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
     """x without axes of length 1: all of them, or those in `axis` (ValueError where one is longer)."""
-    return reshape(x, np.squeeze(np.broadcast_to(0, np.shape(value_of(x))), axis).shape)  # (N, 1) -> (N,)
+    return reshape(x, _shape_of("squeeze", np.squeeze, x, axis))  # (N, 1) -> (N,)
 
 
 def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
@@ -173,7 +181,10 @@ def repeat(x: Any, repeats: int | Sequence[int] | np.ndarray, axis: int | None =
         return repeat(reshape(x, -1), repeats, 0)  # (..) -> (n,)
     shape = np.shape(value_of(x))
     axis = _axis("repeat", axis, len(shape))
-    index = np.repeat(np.arange(shape[axis]), repeats)
+    try:
+        index = np.repeat(np.arange(shape[axis]), repeats)
+    except ValueError as error:
+        raise ValueError(f"repeat: {error} (given x {shape}, repeats={repeats!r}, axis={axis})") from error
     return getitem(x, index, key=(*(slice(None),) * axis, ARRAY))
 
 
@@ -192,9 +203,18 @@ def tile(x: Any, reps: int | Sequence[int]) -> Any:
 # ---------------------------------------------------------------------- what several of them need
 
 
-def _axes_probe(x: Any) -> np.ndarray:
-    """An array whose axis i has length i, so that its shape shows where NumPy put each axis (no memory is used)."""
-    return np.broadcast_to(0, range(np.ndim(value_of(x))))
+def _shape_of(op: str, function: Callable, x: Any, *args: Any, shape: Sequence[int] | None = None) -> tuple:
+    """The shape that a NumPy function gives an array like x, or of `shape` (no memory is used)."""
+    given = np.shape(value_of(x))
+    try:
+        return function(np.broadcast_to(0, given if shape is None else shape), *args).shape
+    except ValueError as error:
+        raise ValueError(f"{op}: {error} (given x {given}, {', '.join(map(repr, args))})") from error
+
+
+def _order_of(op: str, function: Callable, x: Any, *args: Any) -> tuple:
+    """Where a NumPy function takes the axes of x from: axis i has length i, so that the shape shows it."""
+    return _shape_of(op, function, x, *args, shape=range(np.ndim(value_of(x))))
 
 
 def _axis(op: str, axis: int, ndim: int) -> int:

@@ -62,7 +62,7 @@ class _Keeper(Observer):
 
 
 def _constants(op: Op, args: tuple, params: dict) -> dict[int, np.ndarray]:
-    inputs, _ = op._bind(args, params)
+    inputs, _ = op.bind(args, params)
     return {index: np.asarray(value_of(value)) for index, value in enumerate(inputs)
             if value is not None and getattr(value, "_node", None) is None}
 

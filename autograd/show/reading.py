@@ -191,7 +191,7 @@ class _TensorReader:
         saved = _saved_by_name(node)
         inputs = []
         for index, parent in enumerate(node.parents):
-            name = _input_name(node, index)
+            name = node.op.input_name(index)
             value = self._constant(node, index, saved) if parent is None else self.values[parent]
             if value is not None:
                 inputs.append((name, value))
@@ -199,14 +199,14 @@ class _TensorReader:
 
     def _constant(self, node: Node, index: int, saved: dict[str, Any]) -> Value | None:
         """An input that needs no gradient, as far as it is known; None for one that was left out."""
-        name = _input_name(node, index)
+        name = node.op.input_name(index)
         if node.kept and node.kept.constants is not None:
             return self._known(node.kept.constants.get(index))
         if name in saved:
             return self._known(saved[name])
         if f"{name}_shape" in saved:
             return Value("constant", shape=saved[f"{name}_shape"])
-        if node.op._defaults.get(name, "") is None:  # perhaps left out
+        if node.op.defaults.get(name, "") is None:  # perhaps left out
             return None
         return Value("constant")
 
@@ -218,20 +218,15 @@ class _TensorReader:
         return Value("constant", name, array.shape, array.dtype, array, is_watched=self.is_watched)
 
 
-def _input_name(node: Node, index: int) -> str:
-    names = node.op.input_names
-    return names[index] if index < len(names) else f"{node.op._variadic}[{index - len(names)}]"
-
-
 def _output_name(node: Node) -> str:
     """The name of one output of several."""
-    names = node.op._outputs
+    names = node.op.output_names
     return names[node.index] if names else f"[{node.index}]"
 
 
 def _given(node: Node) -> dict[str, Any]:
     """The parameters that tell something: neither None nor what they are by default."""
-    defaults = node.op._defaults
+    defaults = node.op.defaults
     return {name: value for name, value in node.params.items()
             if value is not None and repr(value) != repr(defaults.get(name))}
 
@@ -240,10 +235,10 @@ def _saved_by_name(node: Node) -> dict[str, Any]:
     """What the node saved for its rules, by the names that they ask for; {} once it is freed."""
     if not node.saved:
         return {}
-    op = node.op
-    asked = [names for index, (_, names) in enumerate(op._rules) if op._joint or node.parents[index] is not None]
-    saved = dict(zip(dict.fromkeys(name for names in asked for name in names), node.saved, strict=True))
+    saved = dict(zip(node.plan.names, node.saved, strict=True))
+    n = len(node.op.input_names)
+    variadic = node.op.input_name(n).removesuffix("[0]")
     for suffix in ("", "_shape"):  # xs -> xs[0], xs[1], ..
-        for i, part in enumerate(saved.get(f"{op._variadic}{suffix}", ())):
-            saved[f"{op._variadic}[{i}]{suffix}"] = part
+        for i, part in enumerate(saved.get(f"{variadic}{suffix}", ())):
+            saved[f"{node.op.input_name(n + i)}{suffix}"] = part
     return saved

@@ -36,24 +36,24 @@ def digraph_class() -> Any:
             """The picture as bytes, or as a string of that encoding; the notebook hooks call this."""
             if shutil.which("dot"):
                 return super().pipe(format, engine=engine, encoding=encoding, **options)
-            picture = _draw_in_process(self.source, format or self.format, engine or self.engine)
+            picture = _draw_in_process(self.source, format or self.format, engine or self.engine, options)
             return picture if encoding is None else picture.decode(encoding)
 
-        def render(self, filename: _Path | None = None, directory: _Path | None = None, *, view: bool = False,
+        def render(self, filename: _Path | None = None, *, directory: _Path | None = None, view: bool = False,
                    cleanup: bool = False, format: str | None = None, outfile: _Path | None = None,
                    engine: str | None = None, **options: Any) -> str:
-            """Writes the DOT source and beside it the picture (at `outfile`, if given), and gives its path."""
+            """Writes the DOT source and beside it the picture (or at `outfile`), and gives the picture's path."""
             if shutil.which("dot"):
-                return super().render(filename, directory, view=view, cleanup=cleanup, format=format, outfile=outfile,
-                                      engine=engine, **options)
+                return super().render(filename, directory=directory, view=view, cleanup=cleanup, format=format,
+                                      outfile=outfile, engine=engine, **options)
             if outfile is not None:
-                outfile = Path(outfile if directory is not None else os.path.join(self.directory, outfile))
-                format = format or outfile.suffix[1:].lower()
-                filename = filename or outfile.with_suffix(".gv")
+                format = format or Path(outfile).suffix[1:].lower()
+                filename = filename or Path(outfile).with_suffix(".gv")
+                outfile = outfile if directory is not None else os.path.join(self.directory, outfile)
             format = format or self.format
-            picture = self.pipe(format, engine=engine)  # before anything is written: it may raise
-            source = self.save(filename, directory)
-            path = os.fspath(outfile or f"{source}.{format}")
+            picture = self.pipe(format, engine=engine, **options)  # before anything is written: it may raise
+            source = self.save(filename, directory=directory)
+            path = f"{source}.{format}" if outfile is None else os.fspath(outfile)
             Path(path).write_bytes(picture)
             if cleanup:
                 os.remove(source)
@@ -64,7 +64,10 @@ def digraph_class() -> Any:
     return Digraph
 
 
-def _draw_in_process(source: str, format: str, engine: str) -> bytes:
+def _draw_in_process(source: str, format: str, engine: str, options: dict[str, Any]) -> bytes:
+    if options:
+        raise ValueError(f"draw: {', '.join(options)}: only Graphviz's `dot` can do that, and it is not on the PATH; "
+                         "leave it out")
     pygraphviz = require("pygraphviz", extra="plot", what="drawing where Graphviz's `dot` is not on the PATH")
     try:
         return pygraphviz.AGraph(string=source).draw(format=format, prog=engine)

@@ -1,0 +1,68 @@
+"""Layers, losses, optimizers and training on top of autograd.
+
+A model is a Module: a plain class with a `forward`. Images are NHWC, convolution weights (KH, KW, C / groups, O).
+
+>>> import nn, numpy as np
+>>> model = nn.Sequential(nn.Conv2d(1, 16, 3, padding="same"), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+...                       nn.Dense(16 * 14 * 14, 10))
+>>> logits = model(np.zeros((4, 28, 28, 1), np.float32))
+>>> loss = nn.functional.cross_entropy(logits, np.array([3, 1, 4, 1]))
+>>> loss.backward()
+"""
+
+from . import functional, init, models, optim, plot
+from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from .conv import Conv2d, ConvTranspose2d
+from .dense import Dense
+from .dropout import Dropout
+from .embedding import Embedding
+from .files import load, read_state, save
+from .flatten import Flatten
+from .history import History
+from .module import Module
+from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from .randomness import rng
+from .sequential import MLP, Sequential
+from .table import summary
+from .train import evaluate, fit, predict
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "MLP",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Conv2d",
+    "ConvTranspose2d",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GlobalAvgPool2d",
+    "History",
+    "LayerNorm",
+    "LeakyReLU",
+    "MaxPool2d",
+    "Module",
+    "ReLU",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "evaluate",
+    "fit",
+    "functional",
+    "init",
+    "load",
+    "models",
+    "optim",
+    "plot",
+    "predict",
+    "read_state",
+    "rng",
+    "save",
+    "summary",
+]

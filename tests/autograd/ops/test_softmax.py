@@ -1,0 +1,102 @@
+"""Softmax and its logarithm: every axis, large logits, masked logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import special
+
+import autograd as ag
+
+BOTH = pytest.mark.parametrize(("op", "reference"), [(ag.softmax, special.softmax),
+                                                     (ag.log_softmax, special.log_softmax)],
+                               ids=["softmax", "log_softmax"])
+
+
+def leaf(value: Any) -> ag.Tensor:
+    return ag.Tensor(np.asarray(value, np.float64), requires_grad=True)
+
+
+@BOTH
+@given(data=st.data())
+@settings(max_examples=15)
+def test_any_shape_and_axis(op, reference, data):
+    shape = data.draw(hnp.array_shapes(max_dims=3, max_side=4))
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    x = np.random.default_rng(0).standard_normal(shape)
+    np.testing.assert_allclose(op(x, axis), reference(x, axis), rtol=1e-12, atol=1e-14)
+    report = ag.gradcheck(lambda t: op(t, axis), x, order=1)
+    assert report, report
+
+
+@BOTH
+def test_the_last_axis_is_meant_if_none_is_given(op, reference):
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    np.testing.assert_allclose(op(x), reference(x, 1))
+
+
+@BOTH
+@pytest.mark.parametrize("shift", [1e4, -1e4])
+def test_large_logits_give_what_their_differences_give(op, reference, shift):
+    x, near = leaf(np.array([1.0, 3.0, 2.0]) + shift), leaf([1.0, 3.0, 2.0])
+    weights = np.array([1.0, -2.0, 0.5])
+    np.testing.assert_allclose(op(x).data, reference(near.data), rtol=1e-11)
+    (g,), (expected,) = (ag.gradients((op(t) * weights).sum(), [t]) for t in (x, near))
+    np.testing.assert_allclose(g.data, expected.data, rtol=1e-11)
+
+
+def test_probabilities_far_apart_keep_their_logarithm():
+    x = leaf([0.0, 1e4])
+    assert ag.softmax(x).data.tolist() == [0, 1]
+    assert ag.log_softmax(x).data.tolist() == [-1e4, 0]
+    (g,) = ag.gradients(ag.log_softmax(x)[0], [x])
+    assert g.data.tolist() == [1, -1]
+
+
+def test_a_logit_of_minus_infinity_has_probability_0_and_gradient_0():
+    x = leaf([[1.0, -np.inf, 2.0]])
+    expected = special.softmax([1.0, 2.0])
+    out = ag.softmax(x)
+    np.testing.assert_allclose(out.data, [[expected[0], 0, expected[1]]])
+    (g,) = ag.gradients(out[0, 0], [x])
+    slope = expected[0] * expected[1]
+    np.testing.assert_allclose(g.data, [[slope, 0, -slope]])
+    log = ag.log_softmax(x)
+    np.testing.assert_allclose(log.data[0, [0, 2]], np.log(expected))
+    (g,) = ag.gradients(log[0, 0], [x])
+    np.testing.assert_allclose(g.data, [[expected[1], 0, -expected[1]]])
+
+
+@BOTH
+def test_integers_count_as_float64(op, reference):
+    out = op(np.array([[1, 2, 3]]))
+    assert out.dtype == np.float64
+    np.testing.assert_allclose(out, reference(np.array([[1.0, 2, 3]]), 1))
+
+
+@BOTH
+def test_complex_logits_are_refused(op, reference):
+    with pytest.raises(TypeError, match=f"{op.name}: it is defined for real numbers only, but an argument is complex"):
+        op(np.array([1j, 2]))
+
+
+@BOTH
+def test_rows_that_are_not_there(op, reference):
+    x = leaf(np.zeros((0, 3)))
+    out = op(x)
+    assert out.shape == (0, 3)
+    (g,) = ag.gradients(out.sum(), [x])
+    assert g.shape == (0, 3)
+
+
+@BOTH
+def test_errors_name_the_op_and_the_shape(op, reference):
+    with pytest.raises(ValueError, match=rf"{op.name}: axis 2 is out of bounds .*x \(2, 3\) float64, axis=2"):
+        op(leaf(np.ones((2, 3))), 2)
+    with pytest.raises(ValueError, match=rf"{op.name}: .*x \(2, 0\) float64"):
+        op(leaf(np.ones((2, 0))))

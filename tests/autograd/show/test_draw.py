@@ -1,0 +1,339 @@
+"""draw(y): the picture has the boxes and arrows of the graph, no more and no fewer, with readable labels."""
+
+import html
+import re
+import time
+import weakref
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autograd as ag
+from autograd.show import draw, keep
+
+pytestmark = pytest.mark.needs("graphviz", "pygraphviz")
+
+
+def leaf(*shape, dtype="float32"):
+    return ag.Tensor(np.ones(shape, dtype), requires_grad=True)
+
+
+def lines_of(label):
+    """The lines of text in a label."""
+    return [html.unescape(text) for text in re.findall(r">([^<>]+)<", label)] if "<" in label else [label]
+
+
+class Parsed:
+    """A picture as Graphviz itself reads it."""
+
+    def __init__(self, picture):
+        import pygraphviz
+
+        self.graph = pygraphviz.AGraph(string=picture.source)
+        self.labels = {str(node): lines_of(node.attr["label"]) for node in self.graph.nodes()}
+
+    def boxes(self, kind):
+        """The labels of all boxes of a kind: leaf, constant, result, output, op."""
+        return sorted(label for box, label in self.labels.items() if box.startswith(kind))
+
+    def arrows(self):
+        """(first line of the tail, first line of the head, label) of each arrow, with how often it is there."""
+        return Counter((self.labels[edge[0]][0], self.labels[edge[1]][0], (edge.attr["label"] or "").strip())
+                       for edge in self.graph.edges())
+
+    def frames(self):
+        """The tree of frames: label -> (first lines of the boxes in it, frames in it)."""
+        return _frames(self.graph, self.labels)
+
+
+def _frames(graph, labels):
+    found = {}
+    for frame in graph.subgraphs():
+        inner = _frames(frame, labels)
+        title = html.unescape(frame.graph_attr["label"]).strip("<>")
+        found[title] = ({labels[str(node)][0] for node in frame.nodes()}, inner)
+    return found
+
+
+# -------------------------------------------------------------------- Scalars
+
+
+def test_a_scalar_expression_has_a_box_for_each_value_and_each_op():
+    a, b = ag.Scalar(2.0), ag.Scalar(-3.0)
+    y = a * b - a.tanh()
+    parsed = Parsed(draw(y, names={"a": a, "b": b}))
+    assert parsed.boxes("op") == [["*"], ["-"], ["tanh"]]
+    assert parsed.boxes("leaf") == [["a", "value 2", "gradient not computed"],
+                                    ["b", "value -3", "gradient not computed"]]
+    assert parsed.boxes("result") == [["value -6", "gradient not computed"],
+                                      ["value 0.964028", "gradient not computed"]]
+    assert parsed.boxes("output") == [["value -6.96403", "gradient not computed"]]
+    assert parsed.arrows() == {
+        ("a", "*", ""): 1, ("b", "*", ""): 1, ("*", "value -6", ""): 1,
+        ("a", "tanh", ""): 1, ("tanh", "value 0.964028", ""): 1,
+        ("value -6", "-", "left"): 1, ("value 0.964028", "-", "right"): 1, ("-", "value -6.96403", ""): 1,
+    }
+
+
+def number_in(lines, word):
+    [text] = [line.removeprefix(word) for line in lines if line.startswith(word)]
+    return float(text)
+
+
+@given(st.floats(-2, 2), st.floats(0.5, 2))
+def test_scalars_show_the_values_and_gradients_of_the_closed_form(p, q):
+    a, b = ag.Scalar(p), ag.Scalar(q)
+    y = a * b + (a / b).tanh()
+    names = {"a": a, "b": b, "y": y}
+    assert all(lines[-1] == "gradient not computed"
+               for lines in Parsed(draw(y, names)).labels.values() if len(lines) > 1)
+    y.backward()
+    lines = {label[0]: label for label in Parsed(draw(y, names)).labels.values()}
+    slope = 1 - np.tanh(p / q) ** 2
+    for name, value, gradient in [("a", p, q + slope / q), ("b", q, p - slope * p / q**2),
+                                  ("y", p * q + np.tanh(p / q), 1.0)]:
+        assert number_in(lines[name], "value ") == pytest.approx(value, rel=1e-5, abs=1e-300)
+        assert number_in(lines[name], "gradient ") == pytest.approx(gradient, rel=1e-5, abs=1e-300)
+
+
+def test_an_operand_used_twice_has_two_arrows_and_one_box():
+    a = ag.Scalar(3.0)
+    parsed = Parsed(draw(a * a, names={"a": a}))
+    assert parsed.arrows()["a", "*", ""] == 2
+    assert len(parsed.labels) == 3
+
+
+def test_a_diamond_is_drawn_once():
+    a = ag.Scalar(1.0)
+    h = a.exp()
+    y = h.tanh() + h.relu()
+    parsed = Parsed(draw(y, names={"h": h}))
+    assert parsed.boxes("op") == [["+"], ["exp"], ["relu"], ["tanh"]]
+    assert len(parsed.labels) == 4 + 5
+    assert {arrow for arrow in parsed.arrows() if arrow[0] == "h"} == {("h", "tanh", ""), ("h", "relu", "")}
+
+
+# -------------------------------------------------------------------- Tensors
+
+
+def small_net(x):
+    """A conv-relu-pool-dense-loss chain, and its parameters by name."""
+    rng = np.random.default_rng(0)
+    shapes = {"conv.weight": (3, 3, 1, 4), "conv.bias": (4,), "dense.weight": (64, 10)}
+    params = {name: ag.Tensor(rng.normal(size=shape).astype("float32"), requires_grad=True)
+              for name, shape in shapes.items()}
+    with ag.scope("net"):
+        with ag.scope("conv"):
+            h = ag.conv2d(x, params["conv.weight"], params["conv.bias"], stride=1, padding="same")
+        with ag.scope("pool"):
+            h = ag.max_pool2d(ag.relu(h), 2)
+        with ag.scope("dense"):
+            h = ag.reshape(h, (2, -1)) @ params["dense.weight"]
+    return -ag.log_softmax(h, axis=1)[np.arange(2), np.array([3, 7])].mean(), params
+
+
+IMAGES = np.random.default_rng(1).normal(size=(2, 8, 8, 1)).astype("float32")
+
+
+def test_a_small_net_shows_ops_parameters_shapes_and_dtypes():
+    loss, params = small_net(IMAGES)
+    parsed = Parsed(draw(loss, names=params))
+    assert parsed.boxes("leaf") == [["conv.bias", "(4,) float32"], ["conv.weight", "(3, 3, 1, 4) float32"],
+                                    ["dense.weight", "(64, 10) float32"]]
+    assert [box[0] for box in parsed.boxes("op")] == ["conv2d", "getitem", "log_softmax", "matmul", "max_pool2d",
+                                                      "mean", "negative", "relu", "reshape"]
+    assert ["conv2d", "padding=same"] in parsed.boxes("op")  # stride=1 is what it is anyway
+    assert ["log_softmax", "axis=1"] in parsed.boxes("op")
+    assert ["reshape", "shape=(2, -1)"] in parsed.boxes("op")
+    assert "kernel=2" in next(box for box in parsed.boxes("op") if box[0] == "max_pool2d")
+    assert parsed.boxes("output") == [["() float32"]]
+    assert sorted(box[0] for box in parsed.boxes("result")) == [
+        "() float32", "(2, 10) float32", "(2, 10) float32", "(2, 4, 4, 4) float32", "(2, 64) float32",
+        "(2, 8, 8, 4) float32", "(2, 8, 8, 4) float32", "(2,) float32",
+    ]
+    assert parsed.boxes("constant") == [["(2, 8, 8, 1) float32"], ["(2,) int64"], ["(2,) int64"]]
+    arrows = parsed.arrows()
+    assert arrows["(2, 8, 8, 1) float32", "conv2d", "x"] == 1
+    assert arrows["conv.weight", "conv2d", "w"] == 1
+    assert arrows["conv.bias", "conv2d", "b"] == 1
+    assert arrows["dense.weight", "matmul", "y"] == 1
+    assert arrows["(2,) int64", "getitem", "indices[1]"] == 1
+    assert arrows["max_pool2d", "(2, 4, 4, 4) float32", ""] == 1
+
+
+def test_each_scope_has_a_frame_and_inner_ones_stand_within():
+    loss, params = small_net(IMAGES)
+    frames = Parsed(draw(loss, names=params)).frames()
+    assert frames.keys() == {"net"}
+    boxes, inner = frames["net"]
+    assert inner.keys() == {"conv", "pool", "dense"}
+    # what is made in a scope, and what is used in that scope alone
+    assert inner["conv"][0] == {"conv.weight", "conv.bias", "(2, 8, 8, 1) float32", "conv2d", "(2, 8, 8, 4) float32"}
+    assert inner["dense"][0] == {"dense.weight", "reshape", "(2, 64) float32", "matmul", "(2, 10) float32"}
+    assert "log_softmax" not in boxes
+
+
+def test_a_leaf_used_in_two_scopes_stands_where_both_do():
+    x = leaf(2)
+    with ag.scope("outer"):
+        with ag.scope("first"):
+            a = ag.exp(x)
+        with ag.scope("second"):
+            b = ag.sin(x)
+    [(boxes, inner)] = Parsed(draw(a + b, names={"x": x})).frames().values()
+    assert "x" in boxes
+    assert all("x" not in frame[0] for frame in inner.values())
+
+
+def test_after_backward_links_ops_parameters_and_shapes_stay():
+    loss, params = small_net(IMAGES)
+    before = Parsed(draw(loss, names=params))
+    loss.backward()
+    after = Parsed(draw(loss, names=params))
+    for kind in ("leaf", "op", "result", "output"):
+        assert after.boxes(kind) == before.boxes(kind)
+    assert after.boxes("constant") == [["constant"]] * 3  # what was saved of them is freed
+    assert len(after.graph.edges()) == len(before.graph.edges())
+
+
+def test_under_keep_small_arrays_show_their_numbers_and_large_ones_a_summary():
+    x = ag.Tensor([[1.0, 2.0]], requires_grad=True)
+    w = ag.Tensor(np.arange(20.0).reshape(2, 10), requires_grad=True)
+    with keep():
+        h = x @ w
+        y = (h * 0.5).sum()
+        y.backward()
+    lines = {label[0]: label[1:] for label in Parsed(draw(y, {"x": x, "w": w, "h": h, "y": y})).labels.values()}
+    assert lines["x"] == ["(1, 2) float32", "value [[1, 2]]", "gradient [[22.5, 72.5]]"]  # row sums of w / 2
+    assert lines["w"] == ["(2, 10) float64", "value min 0, mean 9.5, max 19", "gradient min 0.5, mean 0.75, max 1"]
+    assert lines["h"] == ["(1, 10) float64", "value min 20, mean 33.5, max 47",
+                          "gradient min 0.5, mean 0.5, max 0.5"]
+    assert lines["y"] == ["() float64", "value 167.5", "gradient 1"]
+    assert "0.5" in lines
+
+
+def test_without_keep_no_values_are_shown():
+    loss, params = small_net(IMAGES)
+    loss.backward()
+    source = draw(loss, names=params).source
+    assert "value" not in source
+    assert "gradient" not in source
+
+
+def test_several_outputs_are_marked_and_share_what_they_share():
+    x = leaf(3)
+    h = ag.exp(x)
+    a, b = h * 2.0, ag.tanh(h)
+    parsed = Parsed(draw([a, b], names={"a": a, "b": b, "h": h}))
+    assert [box[0] for box in parsed.boxes("output")] == ["a", "b"]
+    assert parsed.boxes("op") == [["exp"], ["multiply"], ["tanh"]]
+    assert parsed.boxes("result") == [["h", "(3,) float32"]]
+
+
+def test_an_op_with_several_outputs_has_an_arrow_to_each():
+    x = leaf(6)
+    parts = ag.split(x, 3)
+    y = parts[0] - parts[2]
+    parsed = Parsed(draw(y, names={"first": parts[0], "third": parts[2]}))
+    assert {arrow for arrow in parsed.arrows() if arrow[0] == "split"} == {
+        ("split", "first", "[0]"), ("split", "third", "[2]")}
+
+
+# the label of each input's arrow: which input of a maximum is which does not matter
+SIDES = {"tanh": [""], "sin": [""], "subtract": ["x", "y"], "maximum": ["", ""]}
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.sampled_from(sorted(SIDES)), st.integers(0), st.integers(0)), min_size=1, max_size=15))
+def test_any_graph_has_exactly_its_own_arrows(steps):
+    made = {"v0": leaf(2), "v1": leaf(2)}
+    recorded = {}  # value -> (op, inputs), put down here and not read from the graph
+    for op, i, j in steps:
+        names = [f"v{k % len(made)}" for k in (i, j)][: len(SIDES[op])]
+        new = f"v{len(made)}"
+        made[new] = getattr(ag, op)(*(made[name] for name in names))
+        recorded[new] = (op, names)
+    expected, wanted, reached = Counter(), [new], set()
+    while wanted:
+        name = wanted.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        if name in recorded:
+            op, names = recorded[name]
+            expected[op, name, ""] += 1
+            expected.update((given, op, side) for given, side in zip(names, SIDES[op], strict=True))
+            wanted += names
+    parsed = Parsed(draw(made[new], names=made))
+    assert parsed.arrows() == expected
+    assert len(parsed.labels) == len(reached) + len(reached & recorded.keys())
+
+
+# -------------------------------------------------------------------- the rest
+
+
+def test_the_source_reads_as_it_is_written():
+    x = leaf(2)
+    source = draw(ag.exp(x), names={"x": x}, direction="LR").source
+    assert re.findall(r"^\t(\w+) -> (\w+)", source, re.MULTILINE) == [("leaf0", "op1"), ("op1", "output2")]
+    assert re.findall(r"^\t(\w+) \[label=", source, re.MULTILINE) == ["leaf0", "op1", "output2"]
+    assert "rankdir=LR" in source
+
+
+@pytest.mark.parametrize("name", ["a<b>c", "x & y", 'say "so"', r"back\slash \N \G \l", "<i>", "50 %", "größe ×"])
+def test_names_and_scopes_appear_letter_by_letter(name):
+    x = leaf(1)
+    with ag.scope(name.replace("/", "")):
+        y = ag.exp(x)
+    svg = draw(y, names={name: x}).pipe(format="svg", encoding="utf-8")
+    texts = [html.unescape(text).replace("\xa0", " ") for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
+    assert texts.count(name) == 2
+
+
+def test_a_name_that_is_not_used_changes_nothing():
+    x = leaf(1)
+    y = ag.exp(x)
+    assert draw(y, names={"elsewhere": leaf(3)}).source == draw(y).source
+
+
+def test_a_hundred_thousand_ops_raise_at_once_and_say_how_many():
+    y = leaf(1)
+    for _ in range(100_000):
+        y = ag.negative(y)
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match=r"draw: the graph has 100001 nodes, more than limit=1500.*raise limit="):
+        draw(y)
+    assert time.perf_counter() - start < 5  # laying it out would take days
+
+
+def test_a_deep_graph_needs_no_recursion():
+    s = ag.Scalar(0.5)
+    t = leaf(1)
+    for _ in range(3000):
+        s, t = s.tanh(), ag.tanh(t)
+    for y in (s, t):
+        with pytest.raises(ValueError, match="3001 nodes"):
+            draw(y)
+        assert draw(y, limit=3001).source.count("->") == 6000
+
+
+def test_drawing_does_not_keep_the_graph():
+    x = leaf(2)
+    y = ag.exp(x)
+    node = weakref.ref(y._node)
+    picture = draw(y)
+    del y
+    assert node() is None
+    assert "exp" in picture.source
+
+
+def test_what_cannot_be_drawn_is_refused():
+    with pytest.raises(ValueError, match='draw: direction must be "TB" or "LR", got \'down\''):
+        draw(leaf(1), direction="down")
+    with pytest.raises(TypeError, match="draw: expected a Scalar, a Tensor, or a list of one of the two, got int"):
+        draw(3)
+    with pytest.raises(ValueError, match=r"draw: this Tensor \(1,\) has no graph"):
+        draw(ag.Tensor([1.0]))
