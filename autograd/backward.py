@@ -13,6 +13,7 @@ If a rule or a hook raises, the `.grad`s delivered before stay delivered.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -63,20 +64,24 @@ def gradients(y: Any, xs: Sequence[Tensor], g: Any = None, create_graph: bool = 
     """
     if not isinstance(xs, (list, tuple)):
         raise TypeError(f"gradients: xs must be a list of Tensors, got {type(xs).__name__}; write [x]")
+    if not isinstance(y, (Tensor, list, tuple)):
+        raise TypeError(f"gradients: y must be a Tensor or a list of Tensors, got {type(y).__name__}")
     targets = [_target(x, i) for i, x in enumerate(xs)]
     ys, gs = ([y], [g]) if type(y) is Tensor else (list(y), [None] * len(y) if g is None else list(g))
     if len(ys) != len(gs):
         raise ValueError(f"gradients: {len(ys)} outputs but {len(gs)} cotangents")
     with _first_or_higher_order(create_graph):
         found = _Pass(ys, gs, create_graph, retain_graph).run(set(targets))
-    results = []
-    for i, node in enumerate(targets):
+    results: list[Tensor] = []
+    given: set[Node] = set()
+    for node in targets:
         if node not in found:
             results.append(wrap(np.zeros(node.shape, node.dtype), None))
-        elif node in targets[:i]:  # asked for twice: no two results share memory
+        elif node in given:  # asked for twice: no two results share memory
             results.append(wrap(found[node]._array.copy(), found[node]._node))
         else:
             results.append(found[node])
+        given.add(node)
     return results
 
 
@@ -177,7 +182,9 @@ class _Pass:
         """Runs the rules of one node and adds what they give to the parents' gradients."""
         parents = node.parents
         if node.index is not None:  # one output of several: collected until the op's own node is met
-            self.grads.setdefault(parents[0], [None] * len(parents[0].shape))[node.index] = g
+            parts = self.grads.setdefault(parents[0], [None] * len(parents[0].shape))
+            old = parts[node.index]  # not None where two threads have made the node of one output anew
+            parts[node.index] = g if old is None else self._sum(old, g)
             return
         _refuse_freed(node)  # a hook or rule may have sent another pass through this graph meanwhile
         if node.outputs is not None:
@@ -191,19 +198,12 @@ class _Pass:
             parent = parents[index]
             if needed is not None and parent not in needed:
                 continue
-            if observer is None:
-                given = rule(g, *pick(saved))
-            else:
-                given = _observed(observer, node, index, g, rule, pick(saved), {})
-            self._add(parent, self._fit(given, node, index))
+            self._add(parent, self._fit(_run(rule, node, index, g, pick(saved), observer), node, index))
 
     def _pull_jointly(self, node: Node, g: Any, rule: Callable, values: tuple, needed: set[Node] | None,
                       observer: Observer | None) -> None:
         wanted = tuple(p is not None and (needed is None or p in needed) for p in node.parents)
-        if observer is None:
-            given = rule(g, *values, wanted=wanted)
-        else:
-            given = _observed(observer, node, None, g, rule, values, {"wanted": wanted})
+        given = _run(functools.partial(rule, wanted=wanted), node, None, g, values, observer)
         if not isinstance(given, (tuple, list)) or len(given) != len(wanted):
             what = f"{len(given)} gradients" if isinstance(given, (tuple, list)) else type(given).__name__
             raise RuntimeError(f"{node.op.name}: its joint rule gave {what}; expected a tuple of {len(wanted)}, one "
@@ -245,19 +245,28 @@ class _Pass:
         old = self.grads.get(node)
         if old is None:
             self.grads[node] = g
-        elif self.create_graph:
-            self.grads[node] = add(old, g)
         elif node in self.own:
             old += g
             self.grads[node] = old
         else:
-            self.grads[node] = old + g
-            self.own.add(node)
+            self.grads[node] = self._sum(old, g)
+            if not self.create_graph:
+                self.own.add(node)
+
+    def _sum(self, old: Any, g: Any) -> Any:
+        return add(old, g) if self.create_graph else old + g
 
 
-def _observed(observer: Observer, node: Node, index: int | None, g: Any, rule: Callable, values: tuple,
-              keywords: dict) -> Any:
-    return observer.around_rule(node, index, g, lambda: rule(g, *values, **keywords))
+def _run(rule: Callable, node: Node, index: int | None, g: Any, values: tuple, observer: Observer | None) -> Any:
+    """What a rule gives; an error in it says whose rule it was."""
+    try:
+        if observer is None:
+            return rule(g, *values)
+        return observer.around_rule(node, index, g, lambda: rule(g, *values))
+    except Exception as error:
+        what = "joint rule" if index is None else f"rule for {node.op.input_name(index)!r}"
+        error.add_note(f"in the backward {what} of {node.op.name}" + (f", scope {node.scope!r}" if node.scope else ""))
+        raise
 
 
 def _rule(node: Node, index: int) -> str:

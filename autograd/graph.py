@@ -22,7 +22,8 @@ __all__ = ["Mode", "Node", "Observer", "current_mode", "no_grad", "observe", "re
 class Observer:
     """Is called around each call of an op and of a backward rule; override what you need.
 
-    `run()` does the work and gives its result; return that result, or another in its place.
+    `run()` does the work and gives its result; return that result, or another in its place. Look at arrays
+    with NumPy: an op called here is observed as well.
     """
 
     def around_op(self, op: Any, args: tuple, params: dict, run: Callable[[], Any]) -> Any:
@@ -113,6 +114,8 @@ def _mode_with(**changes: Any) -> Iterator[None]:
 def no_grad() -> Any:
     """Nothing is recorded inside `with no_grad():`, in this thread or task only; also a decorator.
 
+    (A generator that yields inside it switches recording off for its caller, too, until it goes on.)
+
     >>> import autograd as ag
     >>> w = ag.Tensor([1.0], requires_grad=True)
     >>> with ag.no_grad():
@@ -137,8 +140,14 @@ def scope(name: str) -> Any:
     >>> y.scope
     'encoder/norm'
     """
+    return _scope(name)
+
+
+@contextmanager
+def _scope(name: str) -> Iterator[None]:
     outer = _mode.get().scope
-    return _mode_with(scope=f"{outer}/{name}" if outer else name)
+    with _mode_with(scope=f"{outer}/{name}" if outer else name):
+        yield
 
 
 class _Nested(Observer):
@@ -157,5 +166,11 @@ class _Nested(Observer):
 
 def observe(observer: Observer) -> Any:
     """`observer` goes around every op and rule called inside `with observe(observer):`; observers nest."""
+    return _observe(observer)
+
+
+@contextmanager
+def _observe(observer: Observer) -> Iterator[None]:
     outer = _mode.get().observer
-    return _mode_with(observer=observer if outer is None else _Nested(outer, observer))
+    with _mode_with(observer=observer if outer is None else _Nested(outer, observer)):
+        yield

@@ -115,11 +115,14 @@ class Op:
         self.output_names = outputs
         arguments = inspect.signature(forward).parameters.values()
         self._arguments = [a.name for a in arguments if a.kind is a.POSITIONAL_OR_KEYWORD]
+        unknown = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.VAR_KEYWORD)]
+        if unknown:
+            raise TypeError(f"{self.name}: an op's forward takes its arguments by name, so it cannot have {unknown[0]}")
         self._variadic = next((a.name for a in arguments if a.kind is a.VAR_POSITIONAL), None)
         self.defaults = {a.name: a.default for a in arguments if a.default is not a.empty}
         self._has_aux = any(a.name == "need_aux" for a in arguments)
         self._keywords = [a.name for a in arguments if a.kind is a.KEYWORD_ONLY and a.name != "need_aux"]
-        clash = [name for name in (*self._arguments, *self._keywords, *outputs) if name in _RESERVED]
+        clash = [name for name in (*self._arguments, self._variadic, *self._keywords, *outputs) if name in _RESERVED]
         if clash:
             raise TypeError(f"{self.name}: an argument cannot be called {clash[0]!r}: rules use that name")
         self._set_rules((), joint=False, n_inputs=0)
@@ -229,7 +232,7 @@ class Op:
                 values.append(arg._array)
                 parents.append(arg._node)
             else:
-                values.append(arg if type(arg) in _PLAIN_TYPES else self._operand(arg, len(values)))
+                values.append(arg if type(arg) in _PLAIN_TYPES else self._operand(arg, len(values), args))
                 parents.append(None)
         if not found_tensor:
             return self._forward(values, params, False)[0]
@@ -269,12 +272,16 @@ class Op:
                   for i, v in enumerate(values)]
         return ", ".join([*inputs, *(f"{name}={value!r}" for name, value in params.items())])
 
-    def _operand(self, arg: Any, index: int) -> Any:
+    def _operand(self, arg: Any, index: int, args: tuple) -> Any:
         """An argument that is no Tensor, no array and no plain number."""
         if arg is None and index < len(self._inputs) and self.defaults.get(self._inputs[index], "") is None:
             return None
-        if isinstance(arg, (np.ndarray, np.generic, list, tuple)):
+        if isinstance(arg, (np.ndarray, np.generic)):
             return as_array(arg)
+        if isinstance(arg, (list, tuple)):  # no digits are lost beside an array of more of them
+            array = as_array(arg)
+            others = [other.dtype for other in args if hasattr(other, "dtype")]
+            return as_array(arg, np.result_type(array, *others)) if array.dtype.kind in "fc" else array
         raise TypeError(f"{self.name}: argument {self.input_name(index)!r} must be a Tensor, an array or a number, "
                         f"got {type(arg).__name__}")
 
@@ -373,13 +380,13 @@ def _output_again(node: Node, index: int) -> Node | None:
 
     One that nobody holds is made anew, and known from then on, so that there is never more than one.
     """
-    assert node.outputs is not None
-    if node.outputs[index] is None:
+    outputs: Any = node.outputs
+    if outputs[index] is None:
         return None
-    child = node.outputs[index]()
+    child = outputs[index]()
     if child is None:
         child = _output_node(node, index)
-        node.outputs[index] = weakref.ref(child)
+        outputs[index] = weakref.ref(child)
     return child
 
 

@@ -83,9 +83,9 @@ class Optimizer:
         {"optimizer": "Adam", "settings": {"lr": 0.001, ...}, "state": [{"step": 3, "exp_avg": array, ...}, ...]};
         the arrays are copies.
 
-        >>> import autograd as ag
+        >>> import autograd as ag, nn
         >>> w = ag.Tensor([1.0, 2.0], requires_grad=True)
-        >>> opt = SGD([w], lr=0.5, momentum=0.9)
+        >>> opt = nn.optim.SGD([w], lr=0.5, momentum=0.9)
         >>> w.sum().backward(); opt.step()
         >>> opt.state_dict()["state"]
         [{'step': 1, 'momentum_buffer': array([1., 1.], dtype=float32)}]

@@ -48,7 +48,7 @@ class _Watch(Observer):
                 origin = node if node.index is None else node.parents[0]
                 self.origins[origin.order] = _caller()
             found = _not_finite(part._array)
-            if found and not any(_not_finite(a) for arg in args for a in _arrays(arg)):
+            if found and not any(_not_finite(a) for arg in (*args, *params.values()) for a in _arrays(arg)):
                 raise RuntimeError(f"anomaly: {op.name} made {found}, called {_caller()}")
         return result
 
@@ -58,7 +58,7 @@ class _Watch(Observer):
             return given
         for i, part in enumerate(given) if index is None else ((index, given),):
             found = next(filter(None, map(_not_finite, _arrays(part))), "")
-            if found:
+            if found and node.parents[i] is not None:
                 called = self.origins.get(node.order, "before anomaly mode was on")
                 raise RuntimeError(f"anomaly: the backward rule of {node.op.name} made {found} for input "
                                    f"{node.op.input_name(i)!r} {node.parents[i].shape}, {_scope(node)}called {called}")

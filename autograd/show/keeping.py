@@ -38,16 +38,15 @@ class Kept:
 class _Keeper(Observer):
     def around_op(self, op: Op, args: tuple, params: dict, run: Callable[[], Any]) -> Any:
         out = run()
-        first = out[0] if type(out) is tuple else out
-        if type(first) is not Tensor or first._node is None:  # arrays only, or nothing is recorded
-            return out
-        if first is out:
-            first._node.kept = Kept(out.data, _constants(op, args, params))
-            return out
-        for part in out:
-            part._node.kept = Kept(part.data)
-        call = first._node.parents[0]
-        call.kept = Kept(tuple(part.data for part in out), _constants(op, args, params))
+        parts = out if type(out) is tuple else (out,)
+        nodes = {part._node: part.data for part in parts if type(part) is Tensor and part._node is not None}
+        for node, value in nodes.items():
+            node.kept = Kept(value)
+        if nodes:  # the node of the op itself: that of its output, or the parent of those of its outputs
+            node = next(iter(nodes))
+            node = node if type(out) is Tensor else node.parents[0]
+            whole = out.data if type(out) is Tensor else tuple(part.data for part in parts)
+            node.kept = Kept(whole, _constants(op, args, params))
         return out
 
     def around_rule(self, node: Node, index: int | None, g: Any, run: Callable[[], Any]) -> Any:
@@ -56,7 +55,8 @@ class _Keeper(Observer):
             return run()
         _put_gradient(node, tuple(map(value_of, g)))
         for output, part in zip(node.outputs, node.kept.gradient, strict=True):
-            if (child := output()) is not None:
+            child = output and output()
+            if child is not None:
                 _put_gradient(child, part)
         return run()
 

@@ -225,10 +225,13 @@ def _output_name(node: Node) -> str:
 
 
 def _given(node: Node) -> dict[str, Any]:
-    """The parameters that tell something: neither None nor what they are by default."""
-    defaults = node.op.defaults
+    """The parameters that tell something: neither None nor what they are by default (a pair of it, too)."""
     return {name: value for name, value in node.params.items()
-            if value is not None and repr(value) != repr(defaults.get(name))}
+            if value is not None and repr(value) not in _as_default(node.op.defaults.get(name))}
+
+
+def _as_default(default: Any) -> tuple[str, str]:
+    return repr(default), repr((default, default))
 
 
 def _saved_by_name(node: Node) -> dict[str, Any]:

@@ -183,7 +183,7 @@ def test_logsumexp_of_nothing_but_minus_infinity_is_that_with_gradient_0():
 
 def test_logsumexp_max_and_min_are_for_reals():
     for op in (ag.logsumexp, ag.max, ag.min):
-        with pytest.raises(TypeError, match=f"{op.name}: it is defined for real numbers only, but an argument is complex"):
+        with pytest.raises(TypeError, match=f"{op.name}: it is defined for real numbers only"):
             op(np.array([1j]))
 
 

@@ -182,3 +182,18 @@ def test_the_listing_says_what_is_kept_and_what_is_not_computed():
     after = listing(y, names={"x": x}).splitlines()
     assert after[0].endswith("gradient [2, 40]")
     assert after[1].endswith("gradient [1, 10]")
+
+
+def test_an_output_of_integers_is_kept_as_part_of_its_op():
+    @ag.Op
+    def top(x):
+        return np.max(x), np.argmax(x)
+
+    top.vjp(lambda g, x, out: g[0] * (np.arange(len(x)) == np.asarray(out[1])))
+    x = ag.Tensor([1.0, 5.0, 2.0], requires_grad=True)
+    with ag.keep():
+        value, place = top(x)
+        value.backward()
+    assert place.item() == 1
+    assert value._node.kept.value == 5
+    assert value._node.kept.gradient == 1
