@@ -258,11 +258,16 @@ class _Pass:
 
 
 def _run(rule: Callable, node: Node, index: int | None, g: Any, values: tuple, observer: Observer | None) -> Any:
+    """What a rule gives, with the observer around it."""
+    if observer is None:
+        return _named(rule, node, index, g, values)
+    return observer.around_rule(node, index, g, lambda: _named(rule, node, index, g, values))
+
+
+def _named(rule: Callable, node: Node, index: int | None, g: Any, values: tuple) -> Any:
     """What a rule gives; an error in it says whose rule it was."""
     try:
-        if observer is None:
-            return rule(g, *values)
-        return observer.around_rule(node, index, g, lambda: rule(g, *values))
+        return rule(g, *values)
     except Exception as error:
         what = "joint rule" if index is None else f"rule for {node.op.input_name(index)!r}"
         error.add_note(f"in the backward {what} of {node.op.name}" + (f", scope {node.scope!r}" if node.scope else ""))

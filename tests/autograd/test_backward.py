@@ -1023,3 +1023,16 @@ def test_a_pass_whose_graph_another_one_frees_meanwhile_says_so(create_graph):
     y.register_hook(lambda g: inner.backward())
     with pytest.raises(RuntimeError, match=r"'exp' are freed already.*retain_graph=True"):
         y.backward(create_graph=create_graph)
+
+
+def test_an_error_in_a_rule_says_whose_rule_it_was():
+    @ag.Op
+    def broken(x):
+        return np.negative(x)
+
+    broken.vjp(lambda g, x: g @ np.ones((5, 5)))
+    with ag.scope("encoder"):
+        y = broken(ag.Tensor([1.0, 2.0], requires_grad=True)).sum()
+    with pytest.raises(ValueError, match="matmul") as caught:
+        y.backward()
+    assert caught.value.__notes__ == ["in the backward rule for 'x' of broken, scope 'encoder'"]
