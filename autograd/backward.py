@@ -123,20 +123,22 @@ class _Pass:
     def run(self, targets: set[Node] | None) -> dict[Node, Tensor]:
         """Goes through the graph; delivers to `.grad`s, or (with targets) returns their gradients."""
         nodes = _in_reverse(self.roots)
-        needed = None
+        needed: set[Node] | None = None
+        last: set[Node] = set()  # targets before which nothing is wanted: their rules do not run
         if targets is not None:
             needed = _leading_to(targets, nodes)
             nodes = [node for node in nodes if node in needed]
-        for node in nodes:
-            if _leads_on(node, needed):
-                _refuse_freed(node)
+            last = {node for node in targets if not any(parent in needed for parent in node.parents)}
+        freed = next((node for node in nodes if node.saved is None and node not in last), None)
+        if freed is not None:
+            raise _freed(freed)
         found: dict[Node, Tensor] = {}
         observer = current_mode().observer
         for node in nodes:
             g = self.grads.pop(node, None)
-            if g is not None:
+            if g is not None and (node.hooks or node.tensor is not None or targets is not None):
                 g = self._finish(node, g, targets, found)
-            if not _leads_on(node, needed):
+            if not node.parents or node in last:
                 continue
             if g is not None:
                 self._pull(node, g, needed, observer)
@@ -186,7 +188,8 @@ class _Pass:
             old = parts[node.index]  # not None where two threads have made the node of one output anew
             parts[node.index] = g if old is None else self._sum(old, g)
             return
-        _refuse_freed(node)  # a hook or rule may have sent another pass through this graph meanwhile
+        if node.saved is None:  # a hook or rule has sent another pass through this graph meanwhile
+            raise _freed(node)
         if node.outputs is not None:
             g = self._all_outputs(node, g)
         plan = node.plan
@@ -258,14 +261,9 @@ class _Pass:
 
 
 def _run(rule: Callable, node: Node, index: int | None, g: Any, values: tuple, observer: Observer | None) -> Any:
-    """What a rule gives, with the observer around it."""
-    if observer is None:
-        return _named(rule, node, index, g, values)
-    return observer.around_rule(node, index, g, lambda: _named(rule, node, index, g, values))
-
-
-def _named(rule: Callable, node: Node, index: int | None, g: Any, values: tuple) -> Any:
-    """What a rule gives; an error in it says whose rule it was."""
+    """What a rule gives, with the observer around it; an error in it says whose rule it was."""
+    if observer is not None:
+        return observer.around_rule(node, index, g, lambda: _run(rule, node, index, g, values, None))
     try:
         return rule(g, *values)
     except Exception as error:
@@ -323,17 +321,9 @@ def _in_reverse(roots: list[Node]) -> list[Node]:
     return sorted(keys, key=keys.__getitem__, reverse=True)
 
 
-def _leads_on(node: Node, needed: set[Node] | None) -> bool:
-    """Whether rules of this node have to run: it may be wanted itself, and nothing before it."""
-    if needed is None:
-        return bool(node.parents)
-    return any(parent in needed for parent in node.parents)
-
-
-def _refuse_freed(node: Node) -> None:
-    if node.saved is None:
-        raise RuntimeError(f"backward: the values saved for {node.op.name!r} are freed already, since backward "
-                           "went through this graph before; give the first pass retain_graph=True")
+def _freed(node: Node) -> RuntimeError:
+    return RuntimeError(f"backward: the values saved for {node.op.name!r} are freed already, since backward went "
+                        "through this graph before; give the first pass retain_graph=True")
 
 
 def _leading_to(targets: set[Node], nodes: list[Node]) -> set[Node]:

@@ -234,11 +234,20 @@ class Op:
             else:
                 values.append(arg if type(arg) in _PLAIN_TYPES else self._operand(arg, len(values), args))
                 parents.append(None)
-        if not found_tensor:
-            return self._forward(values, params, False)[0]
         missing = parents.count(None)
         record = mode.recording and missing < len(parents)
-        out, aux = self._forward(values, params, record)
+        aux = None
+        try:
+            if self._has_aux:
+                out, aux = self.forward(*values, need_aux=record, **params)
+            else:
+                out = self.forward(*values, **params)
+        except (ValueError, TypeError, IndexError) as error:
+            if str(error).startswith(f"{self.name}: "):
+                raise
+            raise self._explained(error, values, params) from error
+        if not found_tensor:
+            return out
         if self.output_names and (type(out) is not tuple or len(out) != len(self.output_names)):
             raise TypeError(f"{self.name}: its forward must give a tuple of its outputs {', '.join(self.output_names)}")
         if not record:
@@ -255,22 +264,13 @@ class Op:
                             ".detach() if none is wanted")
         return wrap(out, Node(plan, tuple(parents), params, saved, out.shape, out.dtype, mode.scope))
 
-    def _forward(self, values: list, params: dict, need_aux: bool) -> tuple[Any, Any]:
-        """`(out, aux)`; an error that does not name the op gets its name and what it was given."""
-        try:
-            if self._has_aux:
-                return self.forward(*values, need_aux=need_aux, **params)
-            return self.forward(*values, **params), None
-        except (ValueError, TypeError, IndexError) as error:
-            if str(error).startswith(f"{self.name}: "):
-                raise
-            kind = next(k for k in (ValueError, TypeError, IndexError) if isinstance(error, k))
-            raise kind(f"{self.name}: {error} (given {self._describe(values, params)})") from error
-
-    def _describe(self, values: list, params: dict) -> str:
+    def _explained(self, error: Exception, values: list, params: dict) -> Exception:
+        """An error of the forward with the op's name and what it was given."""
+        kind = next(k for k in (ValueError, TypeError, IndexError) if isinstance(error, k))
         inputs = [f"{self.input_name(i)} {np.shape(v)} {getattr(v, 'dtype', type(v).__name__)}"
                   for i, v in enumerate(values)]
-        return ", ".join([*inputs, *(f"{name}={value!r}" for name, value in params.items())])
+        given = ", ".join([*inputs, *(f"{name}={value!r}" for name, value in params.items())])
+        return kind(f"{self.name}: {error} (given {given})")
 
     def _operand(self, arg: Any, index: int, args: tuple) -> Any:
         """An argument that is no Tensor, no array and no plain number."""
