@@ -59,6 +59,15 @@ def load(model: _M, path: str | os.PathLike[str]) -> _M:
 
     Raises FileNotFoundError, ValueError where the file is damaged or does not fit the model (all wrong keys are
     listed, and nothing is changed), ImportError without the package safetensors.
+
+    >>> import nn, os, tempfile
+    >>> first, second = nn.Dense(3, 2, rng=0), nn.Dense(3, 2, rng=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     nn.save(first, path)
+    ...     _ = nn.load(second, path)
+    >>> bool((first.weight.data == second.weight.data).all())
+    True
     """
     if not isinstance(model, Module):
         raise TypeError(f"nn.load: expected a Module to fill, got {type(model).__name__}; nn.read_state(path) gives "

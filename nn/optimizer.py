@@ -39,6 +39,21 @@ class Optimizer:
 
     params: Tensors or pairs (name, Tensor), as from `model.parameters()`: real leaves, each once. Those that
     do not require a gradient are frozen, and skipped. The attribute `params` is the list of pairs.
+
+    >>> import autograd as ag, numpy as np
+    >>> class SignSGD(Optimizer):
+    ...     _settings = ("lr",)
+    ...     def __init__(self, params, lr):
+    ...         super().__init__(params, lr=lr)
+    ...     def _slots(self):
+    ...         return ()
+    ...     def _update(self, step, p, g, new, t):
+    ...         np.multiply(np.sign(g), self.lr, out=new)
+    ...         np.subtract(p, new, out=new)
+    >>> w = ag.Tensor([1.0, -2.0], requires_grad=True)
+    >>> opt = SignSGD([w], lr=0.5)
+    >>> (w * w).sum().backward(); opt.step(); w.data
+    array([ 0.5, -1.5], dtype=float32)
     """
 
     _settings: ClassVar[tuple[str, ...]]  # attributes that state_dict keeps

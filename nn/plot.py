@@ -75,6 +75,12 @@ def predictions(model: Module, images: Any, labels: Any, classes: Sequence[str] 
     probabilities.
 
     Raises ValueError where shapes do not fit, ImportError without matplotlib.
+
+    >>> import nn, numpy as np
+    >>> model = nn.Sequential(nn.Flatten(), nn.Dense(64, 2, rng=0))
+    >>> figure = nn.plot.predictions(model, np.zeros((3, 8, 8, 1), np.float32), [0, 1, 1], classes=("cat", "dog"), n=2)
+    >>> [ax.get_xlabel() for ax in figure.axes]
+    ['true: cat', 'true: dog']
     """
     n = whole_number("plot.predictions", "n", n)
     images, labels = _checked_images("plot.predictions", images, labels)
@@ -111,6 +117,11 @@ def kernels(model: Module, layer: Module | str | None = None, n: int = 64) -> Fi
     layer   a convolution or its name in the model ("0", "features.3"); the first one unless it is given
 
     Raises ValueError where there is no such convolution, ImportError without matplotlib.
+
+    >>> import nn
+    >>> figure = nn.plot.kernels(nn.Sequential(nn.Conv2d(1, 8, 3, rng=0)))
+    >>> figure.get_suptitle()
+    'kernels of layer 0, 3x3: all 8 outputs'
     """
     n = whole_number("plot.kernels", "n", n)
     name, conv = _convolution("plot.kernels", model, layer, (Conv2d,))
@@ -149,6 +160,11 @@ def feature_maps(model: Module, image: Any, n: int = 16) -> dict[str, Figure]:
 
     Raises ValueError where the model has or calls no convolution or there is more than one image, ImportError
     without matplotlib.
+
+    >>> import nn, numpy as np
+    >>> model = nn.Sequential(nn.Conv2d(1, 8, 3, rng=0), nn.ReLU(), nn.Conv2d(8, 4, 3, rng=0))
+    >>> list(nn.plot.feature_maps(model, np.ones((8, 8, 1), np.float32)))
+    ['0', '2']
     """
     n = whole_number("plot.feature_maps", "n", n)
     image = np.asarray(value_of(image))
@@ -170,6 +186,11 @@ def confusion_matrix(model: Module, images: Any, labels: Any, classes: Sequence[
     images (N, H, W, C), labels (N,) whole numbers; classes are their names.
 
     Raises ValueError where shapes do not fit, ImportError without matplotlib.
+
+    >>> import nn, numpy as np
+    >>> logits = np.array([[2.0, 0.0], [0.0, 2.0], [2.0, 0.0]], np.float32).reshape(3, 1, 1, 2)  # (N, H, W, C)
+    >>> nn.plot.confusion_matrix(nn.Flatten(), logits, [0, 1, 1]).axes[0].get_title()
+    '2 of 3 right (66.7 %)'
     """
     images, labels = _checked_images("plot.confusion_matrix", images, labels)
     logits = predict(model, images)

@@ -31,6 +31,16 @@ class Schedule:
     """What all schedules share; a subclass gives `_lr`.
 
     `steps` counts the steps taken; `optimizer` is the one whose lr is set.
+
+    >>> import autograd as ag
+    >>> from nn import optim
+    >>> class Halving(Schedule):
+    ...     _settings = ()
+    ...     def _lr(self, step):
+    ...         return self.base_lr / 2**step
+    >>> opt = optim.SGD([ag.Tensor([1.0], requires_grad=True)], lr=1.0)
+    >>> schedule = Halving(opt); schedule.step(); opt.lr
+    0.5
     """
 
     _settings: ClassVar[tuple[str, ...]]  # attributes that state_dict keeps, besides base_lr

@@ -58,6 +58,13 @@ def conv2d_input_grad(dout, w, x_shape, stride=1, padding=0, dilation=1, groups=
     dout (N, OH, OW, O), w (KH, KW, C / groups, O) -> `x_shape` (N, H, W, C). The rest as for conv2d.
 
     Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016, section 4.
+
+    >>> import autograd as ag, numpy as np
+    >>> w = np.arange(1.0, 5.0).reshape(2, 2, 1, 1)
+    >>> ag.conv2d_input_grad(np.ones((1, 2, 2, 1)), w, (1, 3, 3, 1))[0, :, :, 0]
+    array([[ 1.,  3.,  2.],
+           [ 4., 10.,  6.],
+           [ 3.,  7.,  4.]])
     """
     dout, w = np.asarray(dout), np.asarray(w)
     window = _check_grad("conv2d_input_grad", dout.shape, x_shape, w.shape, stride, padding, dilation, groups)
@@ -69,6 +76,12 @@ def conv2d_weight_grad(x, dout, w_shape, stride=1, padding=0, dilation=1, groups
     """The gradient of conv2d by its weights: the products of x and dout, summed over all windows.
 
     x (N, H, W, C), dout (N, OH, OW, O) -> `w_shape` (KH, KW, C / groups, O). The rest as for conv2d.
+
+    >>> import autograd as ag, numpy as np
+    >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
+    >>> ag.conv2d_weight_grad(x, np.ones((1, 2, 2, 1)), (2, 2, 1, 1))[:, :, 0, 0]
+    array([[ 8., 12.],
+           [20., 24.]])
     """
     x, dout = np.asarray(x), np.asarray(dout)
     window = _check_grad("conv2d_weight_grad", dout.shape, x.shape, w_shape, stride, padding, dilation, groups)
@@ -112,6 +125,10 @@ def conv_transpose2d(x: Any, w: Any, b: Any = None, stride: Any = 1, padding: An
     Raises ValueError where shapes or settings do not fit.
 
     Zeiler et al., "Deconvolutional Networks", 2010.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.conv_transpose2d(np.ones((1, 8, 8, 16)), np.ones((2, 2, 3, 16)), stride=2).shape
+    (1, 16, 16, 3)
     """
     x_shape, w_shape = np.shape(value_of(x)), np.shape(value_of(w))
     _check_transpose(x_shape, w_shape, np.shape(value_of(b)) if b is not None else None, groups)
@@ -120,7 +137,7 @@ def conv_transpose2d(x: Any, w: Any, b: Any = None, stride: Any = 1, padding: An
     if groups > 1:  # conv2d's weights have the groups side by side on the other axis
         kernel = w_shape[:2]
         w = reshape(w, (*kernel, groups, out_channels // groups, in_channels // groups))  # (KH, KW, G, O/G, C/G)
-        w = transpose(w, (0, 1, 3, 2, 4))
+        w = transpose(w, (0, 1, 3, 2, 4))  # (KH, KW, O/G, G, C/G)
         w = reshape(w, (*kernel, out_channels // groups, in_channels))  # (KH, KW, O/G, G*C/G)
     out_shape = (x_shape[0], *size, out_channels)
     out = conv2d_input_grad(x, w, out_shape, stride, padding, dilation, groups)

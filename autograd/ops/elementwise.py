@@ -44,7 +44,12 @@ add.vjp(lambda g: g, lambda g: g)
 
 @Op(broadcasts=True)
 def subtract(x, y):
-    """x - y, elementwise: x, y of shapes that broadcast -> their broadcast shape."""
+    """x - y, elementwise: x, y of shapes that broadcast -> their broadcast shape.
+
+    >>> import autograd as ag
+    >>> ag.subtract(ag.Tensor([3.0, 2.0]), 1.0)
+    Tensor([2., 1.], dtype=float32)
+    """
     return np.subtract(x, y)
 
 
@@ -53,7 +58,12 @@ subtract.vjp(lambda g: g, lambda g: -g)
 
 @Op(broadcasts=True)
 def multiply(x, y):
-    """x * y, elementwise: x, y of shapes that broadcast -> their broadcast shape."""
+    """x * y, elementwise: x, y of shapes that broadcast -> their broadcast shape.
+
+    >>> import autograd as ag
+    >>> ag.multiply(ag.Tensor([1.0, 2.0]), [3.0, 4.0])
+    Tensor([3., 8.], dtype=float32)
+    """
     return np.multiply(x, y)
 
 
@@ -67,6 +77,11 @@ def gated_multiply(a, d):
     A rule g * d with an infinite derivative d would turn the zero cotangent of a branch that was not
     taken into NaN. The rules of this op are itself, so higher orders are gated too; a `where` on g
     would lose the mixed second derivatives.
+
+    >>> import autograd as ag, numpy as np
+    >>> with np.errstate(invalid="ignore"):
+    ...     ag.gated_multiply(np.array([0.0, 2.0]), np.array([np.inf, 3.0]))
+    array([0., 6.])
     """
     out = np.multiply(a, d)
     # one dot product finds any NaN or inf; where it overflows by itself the slow way is right as well
@@ -80,7 +95,12 @@ gated_multiply.vjp(lambda g, d: gated_multiply(g, d), lambda g, a: gated_multipl
 
 @Op(broadcasts=True)
 def divide(x, y):
-    """x / y, elementwise: x, y of shapes that broadcast -> their broadcast shape."""
+    """x / y, elementwise: x, y of shapes that broadcast -> their broadcast shape.
+
+    >>> import autograd as ag
+    >>> ag.divide(ag.Tensor([1.0, 4.0]), 2.0)
+    Tensor([0.5, 2. ], dtype=float32)
+    """
     return np.divide(x, y)
 
 
@@ -93,6 +113,10 @@ def power(x, y):
 
     The derivative by y is taken as 0 where x is 0, and is NaN where x is negative (use an integer or
     constant exponent there).
+
+    >>> import autograd as ag
+    >>> ag.power(ag.Tensor([1.0, 2.0, 3.0]), 2)
+    Tensor([1., 4., 9.], dtype=float32)
     """
     return np.power(x, y)
 
@@ -105,7 +129,12 @@ power.vjp(
 
 @Op
 def negative(x):
-    """-x, elementwise: any shape -> the same."""
+    """-x, elementwise: any shape -> the same.
+
+    >>> import autograd as ag
+    >>> ag.negative(ag.Tensor([1.0, -2.0]))
+    Tensor([-1.,  2.], dtype=float32)
+    """
     return np.negative(x)
 
 
@@ -114,7 +143,14 @@ negative.vjp(lambda g: -g)
 
 @Op(broadcasts=True)
 def mod(x, y):
-    """The remainder of x / y with the sign of y, elementwise, as Python's %. Real numbers only."""
+    """The remainder of x / y with the sign of y, elementwise, as Python's %.
+
+    x, y of shapes that broadcast -> their broadcast shape. Raises TypeError for complex numbers.
+
+    >>> import autograd as ag
+    >>> ag.mod(ag.Tensor([5.0, -1.0]), 3.0)
+    Tensor([2., 2.], dtype=float32)
+    """
     return np.mod(x, y)
 
 
@@ -123,7 +159,14 @@ mod.vjp(lambda g: g, lambda g, x, y: gated_multiply(-g, floor_divide(x, y)))
 
 @Op(broadcasts=True)
 def floor_divide(x, y):
-    """The floor of x / y, elementwise, as Python's //; its derivative is 0. Real numbers only."""
+    """The floor of x / y, elementwise, as Python's //; its derivative is 0.
+
+    x, y of shapes that broadcast -> their broadcast shape. Raises TypeError for complex numbers.
+
+    >>> import autograd as ag
+    >>> ag.floor_divide(ag.Tensor([5.0, -1.0]), 3.0)
+    Tensor([ 1., -1.], dtype=float32)
+    """
     return np.floor_divide(x, y)
 
 
@@ -135,7 +178,12 @@ floor_divide.vjp(lambda g: _zeros(g), lambda g: _zeros(g))
 
 @Op
 def abs(x):
-    """|x|, elementwise: any shape -> the same, real. The derivative at 0 is 0."""
+    """|x|, elementwise: any shape -> the same, real. The derivative at 0 is 0.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.abs(np.array([-2.0, 3.0 + 4.0j]))
+    array([2., 5.])
+    """
     return np.abs(x)
 
 
@@ -144,7 +192,12 @@ abs.vjp(lambda g, x, out: g * gated_multiply(conj(x), 1 / out) if _is_complex(x)
 
 @Op
 def sqrt(x):
-    """The square root, elementwise: any shape -> the same."""
+    """The square root, elementwise: any shape -> the same.
+
+    >>> import autograd as ag
+    >>> ag.sqrt(ag.Tensor([4.0, 9.0]))
+    Tensor([2., 3.], dtype=float32)
+    """
     return np.sqrt(x)
 
 
@@ -153,7 +206,12 @@ sqrt.vjp(lambda g, out: gated_multiply(g, 0.5 / out))
 
 @Op
 def square(x):
-    """x * x, elementwise: any shape -> the same."""
+    """x * x, elementwise: any shape -> the same.
+
+    >>> import autograd as ag
+    >>> ag.square(ag.Tensor([-2.0, 3.0]))
+    Tensor([4., 9.], dtype=float32)
+    """
     return np.square(x)
 
 
@@ -176,7 +234,12 @@ exp.vjp(lambda g, out: gated_multiply(g, out))
 
 @Op
 def expm1(x):
-    """e ** x - 1, elementwise, accurate near 0: any shape -> the same."""
+    """e ** x - 1, elementwise, accurate near 0: any shape -> the same.
+
+    >>> import autograd as ag
+    >>> ag.expm1(1e-20).item()  # exp(1e-20) - 1 is 0.0
+    1e-20
+    """
     return np.expm1(x)
 
 
@@ -185,7 +248,12 @@ expm1.vjp(lambda g, x: gated_multiply(g, exp(x)))
 
 @Op
 def log(x):
-    """The natural logarithm, elementwise: any shape -> the same. -inf at 0, NaN for negative reals."""
+    """The natural logarithm, elementwise: any shape -> the same. -inf at 0, NaN for negative reals.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.log(np.array([1.0, np.e])).round(6)
+    array([0., 1.])
+    """
     return np.log(x)
 
 
@@ -194,7 +262,12 @@ log.vjp(lambda g, x: gated_multiply(g, 1 / x))
 
 @Op
 def log1p(x):
-    """log(1 + x), elementwise, accurate near 0: any shape -> the same."""
+    """log(1 + x), elementwise, accurate near 0: any shape -> the same.
+
+    >>> import autograd as ag
+    >>> ag.log1p(1e-20).item()  # log(1 + 1e-20) is 0.0
+    1e-20
+    """
     return np.log1p(x)
 
 
@@ -206,7 +279,12 @@ log1p.vjp(lambda g, x: gated_multiply(g, 1 / (1 + x)))
 
 @Op
 def sin(x):
-    """The sine of x in radians, elementwise: any shape -> the same."""
+    """The sine of x in radians, elementwise: any shape -> the same.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.sin(np.array([0.0, np.pi / 2]))
+    array([0., 1.])
+    """
     return np.sin(x)
 
 
@@ -215,7 +293,12 @@ sin.vjp(lambda g, x: g * cos(x))
 
 @Op
 def cos(x):
-    """The cosine of x in radians, elementwise: any shape -> the same."""
+    """The cosine of x in radians, elementwise: any shape -> the same.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.cos(np.array([0.0, np.pi]))
+    array([ 1., -1.])
+    """
     return np.cos(x)
 
 
@@ -224,7 +307,12 @@ cos.vjp(lambda g, x: -g * sin(x))
 
 @Op
 def tan(x):
-    """The tangent of x in radians, elementwise: any shape -> the same."""
+    """The tangent of x in radians, elementwise: any shape -> the same.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.tan(np.pi / 4).round(6).item()
+    1.0
+    """
     return np.tan(x)
 
 
@@ -233,7 +321,12 @@ tan.vjp(lambda g, out: gated_multiply(g, 1 + out * out))
 
 @Op
 def tanh(x):
-    """The hyperbolic tangent, elementwise: any shape -> the same."""
+    """The hyperbolic tangent, elementwise: any shape -> the same.
+
+    >>> import autograd as ag
+    >>> ag.tanh(ag.Tensor([-100.0, 0.0, 100.0]))
+    Tensor([-1.,  0.,  1.], dtype=float32)
+    """
     return np.tanh(x)
 
 
@@ -242,7 +335,12 @@ tanh.vjp(lambda g, out: g * (1 - out * out))
 
 @Op
 def sigmoid(x):
-    """1 / (1 + exp(-x)), elementwise, without overflow: any shape -> the same."""
+    """1 / (1 + exp(-x)), elementwise, without overflow: any shape -> the same.
+
+    >>> import autograd as ag
+    >>> ag.sigmoid(ag.Tensor([-1000.0, 0.0, 1000.0]))
+    Tensor([0. , 0.5, 1. ], dtype=float32)
+    """
     if np.iscomplexobj(x):
         return 1 / (1 + np.exp(np.negative(x)))
     small = np.exp(-np.abs(x))  # in (0, 1], so nothing overflows and the tail keeps its relative accuracy
@@ -254,7 +352,12 @@ sigmoid.vjp(lambda g, out: g * (out * (1 - out)))
 
 @Op
 def softplus(x):
-    """log(1 + exp(x)), elementwise, without overflow: any shape -> the same. Real numbers only."""
+    """log(1 + exp(x)), elementwise, without overflow: any shape -> the same. Real numbers only.
+
+    >>> import autograd as ag
+    >>> ag.softplus(ag.Tensor([-1000.0, 1000.0]))
+    Tensor([   0., 1000.], dtype=float32)
+    """
     return np.logaddexp(x, 0)
 
 
@@ -278,7 +381,14 @@ relu.vjp(lambda g, out: g * (out > 0))
 
 @Op
 def erf(x):
-    """The error function 2/sqrt(pi) * integral of exp(-t*t) from 0 to x, elementwise. Real numbers only."""
+    """The error function 2/sqrt(pi) * integral of exp(-t*t) from 0 to x, elementwise: any shape -> the same.
+
+    Raises TypeError for complex numbers.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.erf(np.array([0.0, 0.5])).round(4)
+    array([0.    , 0.5205])
+    """
     return _erf(np.asarray(x))
 
 
@@ -290,7 +400,14 @@ erf.vjp(lambda g, x: g * (2 / np.pi**0.5 * exp(-x * x)))
 
 @Op(broadcasts=True)
 def maximum(x, y):
-    """The larger of x and y, elementwise; where they tie each gets half of the gradient. Real numbers only."""
+    """The larger of x and y, elementwise; where they tie each gets half of the gradient.
+
+    x, y of shapes that broadcast -> their broadcast shape. Raises TypeError for complex numbers.
+
+    >>> import autograd as ag
+    >>> ag.maximum(ag.Tensor([1.0, 5.0]), 3.0)
+    Tensor([3., 5.], dtype=float32)
+    """
     refuse_complex("maximum", x, y)
     return np.maximum(x, y)
 
@@ -300,7 +417,14 @@ maximum.vjp(lambda g, x, y: g * _share(x > y, x == y, g), lambda g, x, y: g * _s
 
 @Op(broadcasts=True)
 def minimum(x, y):
-    """The smaller of x and y, elementwise; where they tie each gets half of the gradient. Real numbers only."""
+    """The smaller of x and y, elementwise; where they tie each gets half of the gradient.
+
+    x, y of shapes that broadcast -> their broadcast shape. Raises TypeError for complex numbers.
+
+    >>> import autograd as ag
+    >>> ag.minimum(ag.Tensor([1.0, 5.0]), 3.0)
+    Tensor([1., 3.], dtype=float32)
+    """
     refuse_complex("minimum", x, y)
     return np.minimum(x, y)
 
@@ -313,6 +437,10 @@ def clip(x, min=None, max=None):
     """x limited to [min, max], elementwise; a bound of None is no bound. Real numbers only.
 
     The derivative by x is 1 inside and at the bounds, 0 outside; a bound gets the gradient of what it cut.
+
+    >>> import autograd as ag
+    >>> ag.clip(ag.Tensor([-1.0, 0.5, 2.0]), 0.0, 1.0)
+    Tensor([0. , 0.5, 1. ], dtype=float32)
     """
     refuse_complex("clip", x, min, max)
     return np.clip(x, min, max)
@@ -341,7 +469,12 @@ where.vjp(None, lambda g, condition: where(condition, g, 0), lambda g, condition
 
 @Op
 def sign(x):
-    """-1, 0 or 1 by the sign of x, elementwise; its derivative is 0. Real numbers only."""
+    """-1, 0 or 1 by the sign of x, elementwise: any shape -> the same. Its derivative is 0. Real numbers only.
+
+    >>> import autograd as ag
+    >>> ag.sign(ag.Tensor([-2.0, 0.0, 5.0]))
+    Tensor([-1.,  0.,  1.], dtype=float32)
+    """
     refuse_complex("sign", x)
     return np.sign(x)
 
@@ -351,7 +484,12 @@ sign.vjp(lambda g: _zeros(g))
 
 @Op
 def floor(x):
-    """The largest integer not above x, elementwise; its derivative is 0."""
+    """The largest integer not above x, elementwise: any shape -> the same. Its derivative is 0.
+
+    >>> import autograd as ag
+    >>> ag.floor(ag.Tensor([-0.5, 1.5]))
+    Tensor([-1.,  1.], dtype=float32)
+    """
     return np.floor(x)
 
 
@@ -360,7 +498,12 @@ floor.vjp(lambda g: _zeros(g))
 
 @Op
 def ceil(x):
-    """The smallest integer not below x, elementwise; its derivative is 0."""
+    """The smallest integer not below x, elementwise: any shape -> the same. Its derivative is 0.
+
+    >>> import autograd as ag
+    >>> ag.ceil(ag.Tensor([0.5, 1.5]))
+    Tensor([1., 2.], dtype=float32)
+    """
     return np.ceil(x)
 
 
@@ -369,7 +512,12 @@ ceil.vjp(lambda g: _zeros(g))
 
 @Op
 def round(x, decimals=0):
-    """x rounded to a number of decimals, half to even, elementwise; its derivative is 0."""
+    """x rounded to a number of decimals, half to even, elementwise: any shape -> the same. Its derivative is 0.
+
+    >>> import autograd as ag
+    >>> ag.round(ag.Tensor([0.5, 1.5, 2.75]))
+    Tensor([0., 2., 3.], dtype=float32)
+    """
     return np.round(x, decimals)
 
 
@@ -397,7 +545,12 @@ astype.vjp(lambda g: g)  # casting back is what every edge does
 
 @Op
 def real(x):
-    """The real part: any shape -> the same, real."""
+    """The real part: any shape -> the same, real.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.real(np.array([1.0 + 2.0j]))
+    array([1.])
+    """
     return np.real(x)
 
 
@@ -406,7 +559,12 @@ real.vjp(lambda g: g)
 
 @Op
 def imag(x):
-    """The imaginary part: any shape -> the same, real (zeros for real x)."""
+    """The imaginary part: any shape -> the same, real (zeros for real x).
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.imag(np.array([1.0 + 2.0j]))
+    array([2.])
+    """
     return np.imag(x)
 
 
@@ -415,7 +573,12 @@ imag.vjp(lambda g: -1j * g)
 
 @Op
 def conj(x):
-    """The complex conjugate: any shape -> the same; real x is returned as it is."""
+    """The complex conjugate: any shape -> the same; real x is returned as it is.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.conj(np.array([1.0 + 2.0j]))
+    array([1.-2.j])
+    """
     return np.conj(x) if np.iscomplexobj(x) else np.asarray(x)
 
 

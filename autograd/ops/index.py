@@ -29,7 +29,12 @@ ARRAY: Final = _Array()
 
 @Op
 def getitem(x, *indices, key):
-    """x[key], with `indices` in the places where key has ARRAY: a view where key has none."""
+    """x[key], with `indices` in the places where key has ARRAY: a view where key has none.
+
+    >>> import numpy as np
+    >>> getitem(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1, 0]), key=(ARRAY, 0))  # x[[1, 0], 0]
+    array([3., 1.])
+    """
     return x[_whole_key(key, indices)]
 
 
@@ -40,7 +45,12 @@ getitem.vjp(lambda g, indices, key, x_shape, wanted: (
 
 @Op
 def scatter(x, *indices, key, shape):
-    """Zeros of `shape` with x added at [key]: the transpose of getitem. Places named twice get the sum."""
+    """Zeros of `shape` with x added at [key]: the transpose of getitem. Places named twice get the sum.
+
+    >>> import numpy as np
+    >>> scatter(np.array([1.0, 2.0, 4.0]), np.array([0, 2, 2]), key=(ARRAY,), shape=(3,))
+    array([1., 0., 6.])
+    """
     out = np.zeros(shape, np.asarray(x).dtype)
     whole = _whole_key(key, indices)
     if all(index.dtype == bool for index in indices):  # no place twice, and an assignment is faster
@@ -102,6 +112,12 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """The elements at integer `indices` along an axis (of the flat x for None), as np.take.
 
     x (.., n, ..), indices of any shape -> x's shape with that axis replaced by the shape of indices.
+
+    >>> import autograd as ag
+    >>> ag.take(ag.Tensor([[1.0, 2.0], [3.0, 4.0]]), [1, 1, 0], axis=0)
+    Tensor([[3., 4.],
+            [3., 4.],
+            [1., 2.]], dtype=float32)
     """
     x = x if hasattr(x, "reshape") else as_array(x)
     if axis is None:

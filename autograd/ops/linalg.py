@@ -48,7 +48,7 @@ def _matmul_x(g: Any, y: Any, x_ndim: int) -> Any:
         return (expand_dims(g, -1) if x_ndim > 1 else g) * y  # (.., n, 1) * (k,) -> (.., n, k)
     if x_ndim == 1:
         return _without_last(y @ expand_dims(g, -1))  # (.., k, m) @ (.., m, 1) -> (.., k)
-    return g @ swapaxes(y, -1, -2)
+    return g @ swapaxes(y, -1, -2)  # (.., n, m) @ (.., m, k) -> (.., n, k)
 
 
 def _matmul_y(g: Any, x: Any, y_ndim: int) -> Any:
@@ -57,7 +57,7 @@ def _matmul_y(g: Any, x: Any, y_ndim: int) -> Any:
     if x.ndim == 1:
         return expand_dims(x, -1) * expand_dims(g, -2)  # (k, 1) * (.., 1, m) -> (.., k, m)
     if y_ndim > 2:
-        return swapaxes(x, -1, -2) @ g
+        return swapaxes(x, -1, -2) @ g  # (.., k, n) @ (.., n, m) -> (.., k, m)
     # one y for the whole batch: a single product sums over it, without a (.., k, m) array on the way
     count = _prod(x.shape[:-1])  # said, since -1 cannot be worked out where k or m is 0
     rows = reshape(x, (count, x.shape[-1]))  # (.., n, k) -> (N, k)
@@ -71,7 +71,12 @@ def _without_last(x: Any) -> Any:
 
 
 def dot(x: Any, y: Any) -> Any:
-    """np.dot: a product with a number, an inner product, a matrix product, or x's last axis with y's last but one."""
+    """np.dot: a product with a number, an inner product, a matrix product, or x's last axis with y's last but one.
+
+    >>> import autograd as ag
+    >>> ag.dot(ag.Tensor([1.0, 2.0]), [3.0, 4.0]).item()
+    11.0
+    """
     x_ndim, y_ndim = np.ndim(value_of(x)), np.ndim(value_of(y))
     if not x_ndim or not y_ndim:
         return multiply(x, y)
@@ -109,7 +114,7 @@ def _einsum_rule(g: Any, xs: tuple, shapes: tuple, subscripts: str, i: int) -> A
     # a letter that stands in this operand alone, or elsewhere with length 1, was summed over: its gradient is
     # the same all along
     lengths = dict(zip(found, part.shape, strict=True))
-    part = reshape(part, tuple(lengths.get(c, 1) for c in letters[i]))
+    part = reshape(part, tuple(lengths.get(c, 1) for c in letters[i]))  # e.g. "ij", j alone: (I,) -> (I, 1)
     full = (n if lengths.get(c, 1) == 1 else lengths[c] for c, n in zip(letters[i], shapes[i], strict=True))
     return broadcast_to(part, tuple(full))
 
@@ -159,7 +164,7 @@ def _diagonals(x: Any, letters: str) -> tuple[Any, str]:
     """x with each repeated letter's axes replaced by their diagonal, at the front."""
     for c in sorted(c for c in set(letters) if letters.count(c) > 1):
         at = [i for i, letter in enumerate(letters) if letter == c]
-        x = moveaxis(x, at, range(len(at)))
+        x = moveaxis(x, at, range(len(at)))  # (.., n, .., n, ..) -> (n, n, ..)
         lengths = x.shape[: len(at)]
         if len(set(lengths)) > 1:
             raise ValueError(f"einsum: the axes of {c!r} have different lengths {lengths}")

@@ -24,6 +24,11 @@ def batch_norm(x, weight, bias, eps=1e-5):
     Raises ValueError where weight or bias is not (C,), or a channel has no elements.
 
     Ioffe and Szegedy, "Batch Normalization", 2015, algorithm 1.
+
+    >>> import autograd as ag, numpy as np
+    >>> y, mean, var = ag.batch_norm(np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1), eps=0.0)
+    >>> y.ravel(), mean, var
+    (array([-1.,  1.]), array([2.]), array([1.]))
     """
     x, weight, bias = np.asarray(x), np.asarray(weight), np.asarray(bias)
     refuse_complex("batch_norm", x, weight, bias)

@@ -32,13 +32,25 @@ def unpool_taps(x, taps, size, kernel, stride=None, padding=0):
     """Zeros of `size` with x added at the tapped place of each window: the transpose of pick_taps.
 
     x (N, OH, OW, C), taps (N, OH, OW, C) integers, size (H, W) -> (N, H, W, C).
+
+    >>> import numpy as np
+    >>> taps = np.array([3, 0]).reshape(1, 1, 2, 1)
+    >>> unpool_taps(np.array([5.0, 7.0]).reshape(1, 1, 2, 1), taps, (2, 4), kernel=2)[0, :, :, 0]
+    array([[0., 0., 7., 0.],
+           [0., 5., 0., 0.]])
     """
     return pooling.unpool_taps(np.asarray(x), taps, _window("unpool_taps", (0, *size, 0), kernel, stride, padding))
 
 
 @Op
 def pick_taps(x, taps, kernel, stride=None, padding=0):
-    """The tapped element of each window: x (N, H, W, C), taps (N, OH, OW, C) integers -> (N, OH, OW, C)."""
+    """The tapped element of each window: x (N, H, W, C), taps (N, OH, OW, C) integers -> (N, OH, OW, C).
+
+    >>> import numpy as np
+    >>> taps = np.array([3, 0]).reshape(1, 1, 2, 1)
+    >>> pick_taps(np.arange(8.0).reshape(1, 2, 4, 1), taps, kernel=2).ravel()
+    array([5., 2.])
+    """
     return pooling.pick_taps(np.asarray(x), taps, _window("pick_taps", np.shape(x), kernel, stride, padding))
 
 
@@ -83,6 +95,12 @@ def max_unpool2d(x: Any, indices: Any, kernel: Any, stride: Any = None, padding:
     Raises ValueError where an index is not in its window, or shapes do not fit.
 
     Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", 2014, section 2.1.
+
+    >>> import autograd as ag, numpy as np
+    >>> out, indices = ag.max_pool2d(np.arange(8.0).reshape(1, 2, 4, 1), 2, return_indices=True)
+    >>> ag.max_unpool2d(out, indices, 2)[0, :, :, 0]
+    array([[0., 0., 0., 0.],
+           [0., 5., 0., 7.]])
     """
     shape = np.shape(value_of(x))
     if len(shape) != 4 or np.shape(value_of(indices)) != shape:
@@ -105,6 +123,10 @@ def avg_pool2d(x, kernel, stride=None, padding=0, count_include_pad=False):
     """The mean of each window: x (N, H, W, C) -> (N, OH, OW, C).
 
     Padding is left out of the mean unless `count_include_pad`. Raises ValueError where the window does not fit.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.avg_pool2d(np.arange(8.0).reshape(1, 2, 4, 1), 2).ravel()
+    array([2.5, 4.5])
     """
     window = _window("avg_pool2d", np.shape(x), kernel, stride, padding)
     return pooling.avg_pool2d(np.asarray(x), window, count_include_pad)
@@ -115,6 +137,11 @@ def avg_unpool2d(x, size, kernel, stride=None, padding=0, count_include_pad=Fals
     """Spreads each element evenly over its window: the transpose of avg_pool2d.
 
     x (N, OH, OW, C), size (H, W) -> (N, H, W, C).
+
+    >>> import numpy as np
+    >>> avg_unpool2d(np.array([4.0, 8.0]).reshape(1, 1, 2, 1), (2, 4), kernel=2)[0, :, :, 0]
+    array([[1., 1., 2., 2.],
+           [1., 1., 2., 2.]])
     """
     window = _window("avg_unpool2d", (0, *size, 0), kernel, stride, padding)
     return pooling.avg_unpool2d(np.asarray(x), window, count_include_pad)

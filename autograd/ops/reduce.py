@@ -30,7 +30,12 @@ sum.vjp(lambda g, x_shape, axis: broadcast_to(_with_axes(g, x_shape, axis), x_sh
 
 @Op
 def mean(x, axis=None, keepdims=False):
-    """The mean over axes: x of any shape -> x's shape without `axis` (length 1 there with keepdims)."""
+    """The mean over axes: x of any shape -> x's shape without `axis` (length 1 there with keepdims).
+
+    >>> import autograd as ag
+    >>> ag.mean(ag.Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    Tensor([2., 3.], dtype=float32)
+    """
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 
@@ -39,7 +44,13 @@ mean.vjp(lambda g, x_shape, axis: broadcast_to(_with_axes(g, x_shape, axis) * _s
 
 @Op
 def var(x, axis=None, ddof=0, keepdims=False):
-    """The variance mean(|x - mean(x)|**2) over axes, divided by n - ddof: shapes as for `sum`."""
+    """The variance mean(|x - mean(x)|**2) over axes, divided by n - ddof: shapes as for `sum`.
+
+    >>> import autograd as ag
+    >>> x = ag.Tensor([1.0, 3.0])
+    >>> ag.var(x).item(), ag.var(x, ddof=1).item()
+    (1.0, 2.0)
+    """
     return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
 
 
@@ -50,7 +61,13 @@ var.vjp(lambda g, x, x_shape, axis, ddof: (
 
 @Op
 def max(x, axis=None, keepdims=False):
-    """The largest element over axes; elements that tie share the gradient equally. Shapes as for `sum`."""
+    """The largest element over axes; elements that tie share the gradient equally. Shapes as for `sum`.
+
+    >>> import autograd as ag
+    >>> x = ag.Tensor([1.0, 3.0, 3.0], requires_grad=True)
+    >>> ag.max(x).backward(); x.grad
+    Tensor([0. , 0.5, 0.5], dtype=float32)
+    """
     refuse_complex("max", x)
     return np.max(x, axis=axis, keepdims=keepdims)
 
@@ -60,7 +77,12 @@ max.vjp(lambda g, x, out, x_shape, axis: _to_extremes(g, x, out, x_shape, axis))
 
 @Op
 def min(x, axis=None, keepdims=False):
-    """The smallest element over axes; elements that tie share the gradient equally. Shapes as for `sum`."""
+    """The smallest element over axes; elements that tie share the gradient equally. Shapes as for `sum`.
+
+    >>> import autograd as ag
+    >>> ag.min(ag.Tensor([[1.0, 2.0], [3.0, 0.0]]), axis=1)
+    Tensor([1., 0.], dtype=float32)
+    """
     refuse_complex("min", x)
     return np.min(x, axis=axis, keepdims=keepdims)
 
@@ -70,7 +92,13 @@ min.vjp(lambda g, x, out, x_shape, axis: _to_extremes(g, x, out, x_shape, axis))
 
 @Op
 def prod(x, axis=None, keepdims=False):
-    """The product over axes: shapes as for `sum`. Its gradients are right where x has zeros, too."""
+    """The product over axes: shapes as for `sum`. Its gradients are right where x has zeros, too.
+
+    >>> import autograd as ag
+    >>> x = ag.Tensor([0.0, 2.0, 5.0], requires_grad=True)
+    >>> ag.prod(x).backward(); x.grad
+    Tensor([10.,  0.,  0.], dtype=float32)
+    """
     return np.prod(x, axis=axis, keepdims=keepdims)
 
 
@@ -79,13 +107,18 @@ prod.vjp(lambda g, x, x_shape, axis: _products_of_others(g, x, x_shape, axis))
 
 @Op
 def logsumexp(x, axis=None, keepdims=False):
-    """log(sum(exp(x))) over axes, without overflow: shapes as for `sum`. Real numbers only."""
+    """log(sum(exp(x))) over axes, without overflow: shapes as for `sum`. Real numbers only.
+
+    >>> import autograd as ag, numpy as np
+    >>> round(ag.logsumexp(np.array([1000.0, 1000.0])).item() - 1000, 4)  # log(2)
+    0.6931
+    """
     refuse_complex("logsumexp", x)
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)  # inf - inf is NaN
     with np.errstate(divide="ignore"):  # all of x is -inf: so is the result
         out = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
-    return out if keepdims else np.squeeze(out, axis=_axes(axis, np.ndim(x)))
+    return out if keepdims else np.squeeze(out, axis=_axes(axis, np.ndim(x)))  # e.g. (N, 1) -> (N,)
 
 
 logsumexp.vjp(lambda g, x, out, x_shape, axis: (
@@ -95,7 +128,12 @@ logsumexp.vjp(lambda g, x, out, x_shape, axis: (
 
 @Op
 def norm(x, axis=None, keepdims=False):
-    """The 2-norm sqrt(sum(|x|**2)) over axes: shapes as for `sum`. Its gradient at 0 is 0."""
+    """The 2-norm sqrt(sum(|x|**2)) over axes: shapes as for `sum`. Its gradient at 0 is 0.
+
+    >>> import autograd as ag
+    >>> ag.norm(ag.Tensor([3.0, 4.0])).item()
+    5.0
+    """
     return np.sqrt(np.sum(np.square(np.abs(x)), axis=axis, keepdims=keepdims))
 
 
@@ -106,12 +144,17 @@ norm.vjp(lambda g, x, out, x_shape, axis: (
 
 @Op
 def cumsum(x, axis=None):
-    """The running sums along an axis: x's shape; over all elements in order, (x.size,), for axis=None."""
+    """The running sums along an axis: x's shape; over all elements in order, (x.size,), for axis=None.
+
+    >>> import autograd as ag
+    >>> ag.cumsum(ag.Tensor([1.0, 2.0, 3.0]))
+    Tensor([1., 3., 6.], dtype=float32)
+    """
     return np.cumsum(x, axis=axis)
 
 
 cumsum.vjp(lambda g, x_shape, axis: (
-    reshape(flip(cumsum(flip(g, axis), axis), axis), x_shape)
+    reshape(flip(cumsum(flip(g, axis), axis), axis), x_shape)  # axis=None: (x.size,) -> x's shape
 ))
 
 
@@ -173,4 +216,5 @@ def _products_of_others(g: Any, x: Any, shape: tuple, axis: Any) -> Any:
     others = reshape(g, (level.shape[0], 1)) if n else reshape(g, (-1, 1))[:0]  # (K, 1)
     for left, right, width in reversed(levels):
         others = concatenate([others * right, others * left], axis=1)[:, :width]
+    # (K, n) -> x's shape with the reduced axes last -> x's shape
     return transpose(reshape(others[:, :n], moved), tuple(order.index(a) for a in range(len(shape))))

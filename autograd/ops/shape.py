@@ -34,7 +34,12 @@ reshape.vjp(lambda g, x_shape: reshape(g, x_shape))
 
 @Op
 def transpose(x, axes=None):
-    """x with its axes in the order `axes` (reversed for None): a view of x."""
+    """x with its axes in the order `axes` (reversed for None): a view of x.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.transpose(np.zeros((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     return np.transpose(x, axes)
 
 
@@ -43,13 +48,26 @@ transpose.vjp(lambda g, axes: transpose(g, None if axes is None else _inverse(ax
 
 @Op
 def broadcast_to(x, shape):
-    """x repeated along axes of length 1 and new leading axes, up to `shape`: a read-only view of x."""
+    """x repeated along axes of length 1 and new leading axes, up to `shape`: a read-only view of x.
+
+    >>> import autograd as ag
+    >>> ag.broadcast_to(ag.Tensor([1.0, 2.0]), (2, 2))
+    Tensor([[1., 2.],
+            [1., 2.]], dtype=float32)
+    """
     return np.broadcast_to(x, shape)
 
 
 @Op
 def sum_to(x, shape):
-    """x summed over the axes that broadcasting `shape` to x.shape would repeat: what undoes broadcasting."""
+    """x summed over the axes that broadcasting `shape` to x.shape would repeat: what undoes broadcasting.
+
+    >>> import numpy as np
+    >>> sum_to(np.ones((4, 3, 2)), (3, 1))
+    array([[8.],
+           [8.],
+           [8.]])
+    """
     new_axes = np.ndim(x) - len(shape)
     repeated = tuple(i + new_axes for i, n in enumerate(shape) if n == 1 and np.shape(x)[i + new_axes] != 1)
     out = np.sum(x, axis=(*range(new_axes), *repeated), keepdims=True)
@@ -62,7 +80,12 @@ sum_to.vjp(lambda g, x_shape: broadcast_to(g, x_shape))
 
 @Op
 def roll(x, shift, axis=None):
-    """x with its elements moved round by `shift` places along axes, as np.roll: x's shape."""
+    """x with its elements moved round by `shift` places along axes, as np.roll: x's shape.
+
+    >>> import autograd as ag
+    >>> ag.roll(ag.Tensor([1.0, 2.0, 3.0]), 1)
+    Tensor([3., 1., 2.], dtype=float32)
+    """
     return np.roll(x, shift, axis)
 
 
@@ -114,7 +137,13 @@ def concatenate(xs: Sequence[Any], axis: int | None = 0) -> Any:
 
 
 def stack(xs: Sequence[Any], axis: int = 0) -> Any:
-    """Joins arrays of one shape along a new axis."""
+    """Joins arrays of one shape along a new axis.
+
+    >>> import autograd as ag
+    >>> ag.stack([ag.Tensor([1.0, 2.0]), ag.Tensor([3.0, 4.0])])
+    Tensor([[1., 2.],
+            [3., 4.]], dtype=float32)
+    """
     shapes = [np.shape(value_of(x)) for x in xs]
     if len(set(shapes)) > 1:
         raise ValueError(f"stack: all arrays must have one shape, got {', '.join(map(str, shapes))}; to join along an "
@@ -123,7 +152,12 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> tuple:
-    """Cuts x along an axis, into equal sections or before the given indices: a tuple of views, as np.split."""
+    """Cuts x along an axis, into equal sections or before the given indices: a tuple of views, as np.split.
+
+    >>> import autograd as ag
+    >>> ag.split(ag.Tensor([1.0, 2.0, 3.0]), [1])
+    (Tensor([1.], dtype=float32), Tensor([2., 3.], dtype=float32))
+    """
     sections = indices_or_sections
     shape = np.shape(value_of(x))
     length = shape[_axis("split", axis, len(shape))]
@@ -142,33 +176,63 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> tu
 
 
 def flatten(x: Any, start_axis: int = 0) -> Any:
-    """x with the axes from `start_axis` on made one."""
+    """x with the axes from `start_axis` on made one.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.flatten(np.zeros((5, 4, 4, 3)), start_axis=1).shape
+    (5, 48)
+    """
     shape = np.shape(value_of(x))
     return reshape(x, (*shape[:start_axis], int(np.prod(shape[start_axis:]))))  # (N, H, W, C) -> (N, H*W*C)
 
 
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
-    """x with the axes `source` moved to the places `destination`, the others in their order: a view."""
+    """x with the axes `source` moved to the places `destination`, the others in their order: a view.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.moveaxis(np.zeros((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
     return transpose(x, _order_of("moveaxis", np.moveaxis, x, source, destination))
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """x with two axes exchanged: a view."""
+    """x with two axes exchanged: a view.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.swapaxes(np.zeros((2, 3, 4)), 0, 2).shape
+    (4, 3, 2)
+    """
     return transpose(x, _order_of("swapaxes", np.swapaxes, x, axis1, axis2))
 
 
 def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:
-    """x with new axes of length 1 at the places `axis`."""
+    """x with new axes of length 1 at the places `axis`.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.expand_dims(np.zeros((2, 3)), (0, -1)).shape
+    (1, 2, 3, 1)
+    """
     return reshape(x, _shape_of("expand_dims", np.expand_dims, x, axis))  # (N,) -> (N, 1)
 
 
 def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
-    """x without axes of length 1: all of them, or those in `axis` (ValueError where one is longer)."""
+    """x without axes of length 1: all of them, or those in `axis` (ValueError where one is longer).
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.squeeze(np.zeros((1, 3, 1)), axis=0).shape
+    (3, 1)
+    """
     return reshape(x, _shape_of("squeeze", np.squeeze, x, axis))  # (N, 1) -> (N,)
 
 
 def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
-    """x with the elements in reverse order along axes (all for None): a view."""
+    """x with the elements in reverse order along axes (all for None): a view.
+
+    >>> import autograd as ag
+    >>> ag.flip(ag.Tensor([1.0, 2.0, 3.0]))
+    Tensor([3., 2., 1.], dtype=float32)
+    """
     ndim = np.ndim(value_of(x))
     axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     turned = {_axis("flip", a, ndim) for a in axes}
@@ -176,7 +240,12 @@ def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Any:
 
 
 def repeat(x: Any, repeats: int | Sequence[int] | np.ndarray, axis: int | None = None) -> Any:
-    """x with each element repeated along an axis (of the flat x for None), as np.repeat."""
+    """x with each element repeated along an axis (of the flat x for None), as np.repeat.
+
+    >>> import autograd as ag
+    >>> ag.repeat(ag.Tensor([1.0, 2.0]), [1, 2])
+    Tensor([1., 2., 2.], dtype=float32)
+    """
     if axis is None:
         return repeat(reshape(x, -1), repeats, 0)  # (..) -> (n,)
     shape = np.shape(value_of(x))
@@ -189,7 +258,12 @@ def repeat(x: Any, repeats: int | Sequence[int] | np.ndarray, axis: int | None =
 
 
 def tile(x: Any, reps: int | Sequence[int]) -> Any:
-    """x laid side by side `reps` times along each axis, as np.tile."""
+    """x laid side by side `reps` times along each axis, as np.tile.
+
+    >>> import autograd as ag
+    >>> ag.tile(ag.Tensor([1.0, 2.0]), 2)
+    Tensor([1., 2., 1., 2.], dtype=float32)
+    """
     reps = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
     shape = np.shape(value_of(x))
     ndim = max(len(reps), len(shape))

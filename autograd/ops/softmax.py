@@ -30,7 +30,12 @@ softmax.vjp(lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)))
 
 @Op
 def log_softmax(x, axis=-1):
-    """x - logsumexp(x) along an axis, without overflow: logits of any shape -> log-probabilities of that shape."""
+    """x - logsumexp(x) along an axis, without overflow: logits of any shape -> log-probabilities of that shape.
+
+    >>> import autograd as ag
+    >>> ag.log_softmax(ag.Tensor([1000.0, 0.0]))
+    Tensor([    0., -1000.], dtype=float32)
+    """
     out = _shifted("log_softmax", x, axis)
     out -= np.log(np.sum(np.exp(out), axis=axis, keepdims=True))
     return out
