@@ -173,7 +173,7 @@ class _Pass:
             changed = hook(g if self.create_graph else wrap(np.asarray(g), None))
             if changed is None:
                 continue
-            changed = changed if type(changed) is Tensor else wrap(as_array(changed), None)
+            changed = changed if type(changed) is Tensor else wrap(_numbers(changed, node), None)
             if changed.shape != node.shape or changed.dtype != node.dtype:
                 raise ValueError(f"register_hook: the hook returned {changed.shape} {changed.dtype} for a gradient "
                                  f"{node.shape} {node.dtype}")
@@ -229,9 +229,9 @@ class _Pass:
             what = "nothing" if g is None else "a Tensor, so it uses something besides its named values"
             raise RuntimeError(f"{_rule(node, index)} gave {what}; a rule is a function of g and the op's named values")
         if self.create_graph:
-            g = g if type(g) is Tensor else wrap(as_array(g), None)
+            g = g if type(g) is Tensor else wrap(_numbers(g, parent), None)
         elif not hasattr(g, "dtype"):
-            g = as_array(g)
+            g = _numbers(g, parent)
         if g.shape != parent.shape:
             if not node.op.broadcasts or not _broadcasts(parent.shape, g.shape):
                 raise RuntimeError(f"{_rule(node, index)} gave a gradient of shape {g.shape}, expected {parent.shape}; "
@@ -272,6 +272,12 @@ def _run(rule: Callable, node: Node, index: int | None, g: Any, values: tuple, o
         raise
 
 
+def _numbers(g: Any, like: Any) -> np.ndarray:
+    """A gradient as an array: Python numbers and lists get the dtype of what they belong to, and lose no digits."""
+    array = as_array(g)
+    return array if hasattr(g, "dtype") or array.dtype.kind == "c" else as_array(g, like.dtype)
+
+
 def _rule(node: Node, index: int) -> str:
     return f"{node.op.name}: its backward rule for {node.op.input_name(index)!r}"
 
@@ -290,7 +296,7 @@ def _seed(y: Tensor, g: Any) -> Tensor:
         if y.dtype.kind == "c":
             raise ValueError("backward: y is complex; give the cotangent g, or make y real first, e.g. with abs(y)")
         return wrap(np.ones(y.shape, y.dtype), None)
-    g = g if type(g) is Tensor else wrap(np.asarray(as_array(g)), None)
+    g = g if type(g) is Tensor else wrap(_numbers(g, y), None)
     if g.shape != y.shape:
         raise ValueError(f"backward: y has shape {y.shape} but g has {g.shape}; they must be equal")
     if g.dtype.kind == "c" and y.dtype.kind != "c":

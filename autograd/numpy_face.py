@@ -125,12 +125,8 @@ def _translated(name: str, function: Any, args: tuple, kwargs: dict) -> tuple[tu
 
     What the op does not take raises, unless it was given as None or left at NumPy's own "no value".
     """
-    target = ARRAY_FUNCTIONS[function]
-    parameters = inspect.signature(target).parameters
-    takes = list(parameters)
     theirs = _signature(function)
-    required = sum(parameter.default is parameter.empty for parameter in parameters.values())
-    n_arrays = max(len(getattr(target, "input_names", ())), required)
+    takes, n_arrays = _ours(ARRAY_FUNCTIONS[function])
     settings = dict(zip(theirs[n_arrays:], args[n_arrays:], strict=False)) if theirs else {}
     settings |= {_our_name(key, takes, theirs, n_arrays): value for key, value in kwargs.items()}
     for key in [key for key in settings if key not in takes]:
@@ -143,6 +139,14 @@ def _translated(name: str, function: Any, args: tuple, kwargs: dict) -> tuple[tu
 def _our_name(key: str, takes: list[str], theirs: list[str], n_arrays: int) -> str:
     """NumPy calls its arrays a (or m, or ary), we x; what must be given stands in the same place in both."""
     return takes[theirs.index(key)] if key in theirs[:n_arrays] else key
+
+
+@functools.cache
+def _ours(target: Any) -> tuple[list[str], int]:
+    """The names of our function's arguments, and how many of them stand where NumPy's stand."""
+    parameters = inspect.signature(target).parameters
+    required = sum(parameter.default is parameter.empty for parameter in parameters.values())
+    return list(parameters), max(len(getattr(target, "input_names", ())), required)
 
 
 @functools.cache

@@ -212,6 +212,10 @@ class Op:
             return lambda node, value: _linked(value, node.parents[at])
         return lambda node, value: value
 
+    def forget_plans(self) -> None:
+        """Drops what was worked out for earlier calls: plans refer to the op, so an op made for one call is a cycle."""
+        self._plans = {}
+
     # ------------------------------------------------------------------ calling
 
     def __call__(self, *args: Any, **params: Any) -> Any:

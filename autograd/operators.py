@@ -131,12 +131,12 @@ def _iterate(self: Tensor) -> Iterator[Tensor]:
         yield self[i]
 
 
-def _argmax(self: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:
+def _argmax(self, axis=None, keepdims=False):
     """Where the largest element stands: a plain integer array."""
     return np.argmax(self._array, axis=axis, keepdims=keepdims)
 
 
-def _argmin(self: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:
+def _argmin(self, axis=None, keepdims=False):
     """Where the smallest element stands: a plain integer array."""
     return np.argmin(self._array, axis=axis, keepdims=keepdims)
 

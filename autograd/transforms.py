@@ -99,8 +99,7 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tu
     >>> dy.item()
     3.0
     """
-    if len(xs) != len(tangents):
-        raise ValueError(f"jvp: {len(xs)} inputs but {len(tangents)} tangents")
+    _check_lists("jvp", xs, tangents)
     with _transform((*xs, *tangents)) as nested:
         args, leaves = _with_leaves("jvp", tuple(xs), range(len(xs)))
         y = _checked("jvp", f(*args))
@@ -121,8 +120,7 @@ def hvp(f: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tu
     >>> v
     Tensor([ 6., 12.], dtype=float32)
     """
-    if len(xs) != len(tangents):
-        raise ValueError(f"hvp: {len(xs)} inputs but {len(tangents)} tangents")
+    _check_lists("hvp", xs, tangents)
     with _transform((*xs, *tangents)) as nested:
         args, leaves = _with_leaves("hvp", tuple(xs), range(len(xs)))
         first = _gradients(_checked("hvp", f(*args)), leaves, None, create_graph=True)
@@ -130,8 +128,8 @@ def hvp(f: Callable[..., Any], xs: Sequence[Any], tangents: Sequence[Any]) -> tu
         return tuple(_gradients(first, leaves, vs, nested))
 
 
-def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Tensor]:
-    """The function that gives all derivatives of f's output by the argument `argnum`: out.shape + x.shape.
+def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Tensor]:
+    """The function that gives all derivatives of f's output by the argument `argnums`: out.shape + x.shape.
 
     One reverse pass per element of the output.
 
@@ -143,7 +141,7 @@ def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Tensor]:
 
     def matrix(*args: Any, **kwargs: Any) -> Tensor:
         with _transform(args) as nested:
-            given, (x,) = _with_leaves("jacobian", args, (argnum,))
+            given, (x,) = _with_leaves("jacobian", args, (argnums,))
             y = _checked("jacobian", f(*given, **kwargs))
             if not y.size:
                 return Tensor(np.zeros(y.shape + x.shape, x.dtype))
@@ -157,15 +155,15 @@ def jacobian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Tensor]:
     return matrix
 
 
-def hessian(f: Callable[..., Any], argnum: int = 0) -> Callable[..., Tensor]:
-    """The function that gives all second derivatives of a real f by the argument `argnum`: x.shape + x.shape.
+def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Tensor]:
+    """The function that gives all second derivatives of a real f by the argument `argnums`: x.shape + x.shape.
 
     >>> import autograd as ag
     >>> ag.hessian(lambda x: x[0] ** 2 * x[1])(ag.Tensor([1.0, 2.0]))
     Tensor([[4., 2.],
             [2., 0.]], dtype=float32)
     """
-    return jacobian(grad(f, argnum), argnum)
+    return jacobian(grad(f, argnums), argnums)
 
 
 def checkpoint(f: Callable[..., Any], *xs: Any) -> Any:
@@ -216,7 +214,11 @@ def checkpoint(f: Callable[..., Any], *xs: Any) -> Any:
             found = [part.data for part in pullback(False, *map(_leaf, args))]
         return tuple(part if is_wanted else None for part, is_wanted in zip(found, wanted, strict=True))
 
-    return _op_with_value(value).vjp(rule)(*tensors, *outside)
+    op = _op_with_value(value).vjp(rule)
+    del value
+    out = op(*tensors, *outside)
+    op.forget_plans()  # which would hold the op, and it all that the rule closes over, in a cycle
+    return out
 
 
 # ---------------------------------------------------------------------- what several of them need
@@ -272,6 +274,14 @@ def _type_of(x: Any) -> str:
     return str(x.dtype) if hasattr(x, "dtype") else type(x).__name__
 
 
+def _check_lists(name: str, xs: Any, tangents: Any) -> None:
+    for what, given in (("inputs", xs), ("tangents", tangents)):
+        if not isinstance(given, (list, tuple)):
+            raise TypeError(f"{name}: the {what} must be a list or tuple, got {type(given).__name__}; write (x,)")
+    if len(xs) != len(tangents):
+        raise ValueError(f"{name}: {len(xs)} inputs but {len(tangents)} tangents")
+
+
 def _tangent(name: str, x: Tensor, v: Any) -> Any:
     if np.shape(value_of(v)) != x.shape:
         raise ValueError(f"{name}: a tangent has shape {np.shape(value_of(v))}, but its input {x.shape}")
@@ -318,7 +328,9 @@ def _other_leaves(outs: list[Tensor], leaves: list[Tensor]) -> list[Tensor]:
 def _op_with_value(value: Any) -> Op:
     """An op whose forward has been run already."""
 
+    held = [value]
+
     def checkpoint(*inputs: Any) -> Any:
-        return value
+        return held.pop()  # the output lives as long as whoever holds it, not as long as the op
 
     return Op(checkpoint)

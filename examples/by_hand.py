@@ -93,12 +93,14 @@ def relative_difference(a: np.ndarray, b: np.ndarray) -> float:
 
 def main(argv: list[str] | None = None) -> float:
     """Prints both sets of gradients side by side; returns the largest relative difference."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0],
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--batch-size", type=int, default=4, help="images")
+    parser.add_argument("--seed", type=int, default=0, help="of the images, labels and weights")
     options = parser.parse_args(argv)
-    if options.batch_size < 1:
-        parser.error(f"--batch-size must be at least 1, got {options.batch_size}")
+    if options.batch_size < 1 or options.seed < 0:
+        parser.error(f"--batch-size must be at least 1 and --seed at least 0, got {options.batch_size} and "
+                     f"{options.seed}")
 
     rng = np.random.default_rng(options.seed)
     images = rng.random((options.batch_size, 32, 32, 3), dtype=np.float32)

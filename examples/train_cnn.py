@@ -8,8 +8,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import math
+import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,47 +21,64 @@ import numpy as np
 import autograd as ag
 import datasets
 import nn
+from autograd._extras import require
 from datasets import augment
 
 MODELS = {"small": nn.models.small, "lenet": nn.models.lenet, "cifar": nn.models.cifar}
 
+MODEL_FILE = "model.safetensors"
 DATASETS = ("mnist-small", "mnist", "fashion-mnist", "cifar10")
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", choices=list(MODELS), default="small")
-    parser.add_argument("--dataset", choices=DATASETS, default=DATASETS[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0],
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--model", choices=list(MODELS), default="small", help="the network")
+    parser.add_argument("--dataset", choices=DATASETS, default=DATASETS[0], help="mnist-small is in the package")
     parser.add_argument("--root", help="the folder with the dataset's files (mnist-small needs none)")
-    parser.add_argument("--epochs", type=_at_least_one, default=10)
-    parser.add_argument("--batch-size", type=_at_least_one, default=64)
+    parser.add_argument("--epochs", type=_whole(1), default=10, help="times through the training images")
+    parser.add_argument("--batch-size", type=_whole(1), default=64, help="images per step")
     parser.add_argument("--lr", type=_positive, default=6e-3, help="the highest rate of the one-cycle schedule")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=_whole(0), default=0, help="of the weights, the order and the shifts")
     parser.add_argument("--out", type=Path, default=Path("out"), help="the folder for the model and the pictures")
     return parser.parse_args(argv)
 
 
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+def _whole(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {text!r}")
+        return int(text)
+
     return number
 
 
 def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a positive number, got {text}")
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
     return number
 
 
 def prepare(out: Path) -> None:
-    """Makes the folder and writes into it: an hour of training is not to be lost for a typing error."""
+    """Finds out before the training whether its results can be written: it is not to be lost for a typing error."""
+    try:
+        for package in ("safetensors", "matplotlib", "graphviz"):
+            require(package, extra="plot", what="train_cnn")
+        if shutil.which("dot") is None:
+            require("pygraphviz", extra="plot", what="train_cnn")
+    except ImportError as error:
+        sys.exit(str(error))
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
+        if (out / MODEL_FILE).is_dir():
+            raise IsADirectoryError(errno.EISDIR, f"{MODEL_FILE} in it is a folder")
     except OSError as error:
         sys.exit(f"train_cnn: cannot write to --out {out}: {error.strerror}; choose another folder")
 
@@ -82,7 +103,7 @@ def train(model: nn.Module, data: datasets.Dataset, options: argparse.Namespace)
     loader = datasets.DataLoader(data, batch_size=options.batch_size, shuffle=True, seed=options.seed,
                                  transform=augmentation(options.dataset))
     optimizer = nn.optim.Adam(model.parameters(), lr=options.lr)
-    schedule = nn.optim.OneCycleLR(optimizer, max_lr=options.lr, total_steps=options.epochs * len(loader))
+    schedule = nn.optim.OneCycleLR(optimizer, max_lr=options.lr, total_steps=max(options.epochs * len(loader), 2))
     return nn.fit(model, loader, epochs=options.epochs, optimizer=optimizer, schedule=schedule)
 
 
@@ -94,7 +115,8 @@ def as_input(images: np.ndarray) -> np.ndarray:
 def write_pictures(model: nn.Module, history: nn.History, test: datasets.Dataset, out: Path) -> None:
     """History, predictions, kernels, feature maps of one image, confusion matrix, the recorded graph."""
     images = as_input(test.images)
-    nn.plot.history(history).savefig(out / "history.png")
+    if len(history):  # none where the first epoch was interrupted
+        nn.plot.history(history).savefig(out / "history.png")
     nn.plot.predictions(model, images, test.labels, test.classes).savefig(out / "predictions.png")
     nn.plot.kernels(model).savefig(out / "kernels.png")
     for name, figure in nn.plot.feature_maps(model, images[0]).items():
@@ -119,8 +141,8 @@ def main(argv: list[str] | None = None) -> float:
     print(nn.summary(model, image_shape))
 
     history = train(model, data, options)
+    nn.save(model, options.out / MODEL_FILE)
     accuracy = nn.evaluate(model, datasets.DataLoader(test, batch_size=256))[1] or 0.0
-    nn.save(model, options.out / "model.safetensors")
     write_pictures(model, history, test, options.out)
 
     print(f"test accuracy {accuracy:.4f}")

@@ -16,6 +16,7 @@ the first. Names are paths: "0.weight", "blocks.2.conv.bias", dict keys as they 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Self
 
@@ -24,12 +25,49 @@ import numpy as np
 from autograd.graph import scope
 from autograd.tensor import Tensor, value_of, wrap
 
-__all__ = ["Module", "Parameters", "Unmatched", "current_module", "places"]
+__all__ = ["Module", "Parameters", "Place", "Unmatched", "current_module", "evaluating", "places"]
 
 _HOOKS = "_forward_hooks"  # held by the modules that have any
 
-_current: ContextVar[Module | None] = ContextVar("nn_module", default=None)
-current_module = _current.get  # the innermost module whose forward is running in this thread or task, or None
+
+class _Running:
+    """A module whose forward is running, and the names of the modules that it holds, worked out when one is called."""
+
+    __slots__ = ("module", "names")
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.names: dict[int, str] = {}
+
+    def name_of(self, module: Module) -> str:
+        """The name by which `module` is held, "" where it is not."""
+        if id(module) not in self.names:  # by its own attributes and lists nearly always; the whole walk comes last
+            for held in (self.module.named_children, self.module.named_modules):
+                for name, child in held():
+                    self.names.setdefault(id(child), name)
+                if id(module) in self.names:
+                    break
+        return self.names.get(id(module), "")
+
+
+_running: ContextVar[_Running | None] = ContextVar("nn_running", default=None)
+_is_evaluating: ContextVar[bool] = ContextVar("nn_evaluating", default=False)
+
+
+def current_module() -> Module | None:
+    """The innermost module whose forward is running in this thread or task."""
+    running = _running.get()
+    return None if running is None else running.module
+
+
+@contextmanager
+def evaluating() -> Iterator[None]:
+    """Every module is in eval mode inside, in this thread or task only, and none is changed."""
+    token = _is_evaluating.set(True)
+    try:
+        yield
+    finally:
+        _is_evaluating.reset(token)
 
 
 class Place(NamedTuple):
@@ -101,7 +139,16 @@ class Module:
     (5, 2)
     """
 
-    training: bool = True  # on the class, so that a subclass need not call super().__init__()
+    _training: bool = True  # on the class, so that a subclass need not call super().__init__()
+
+    @property
+    def training(self) -> bool:
+        """Whether this module trains: set by `train` and `eval`; False while `nn.evaluate` or `nn.predict` run it."""
+        return self._training and not _is_evaluating.get()
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self._training = bool(mode)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; every subclass has its own."""
@@ -109,8 +156,9 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """`forward` of the arguments."""
-        label = _label(self, _current.get())
-        token = _current.set(self)
+        caller = _running.get()
+        label = (caller and caller.name_of(self)) or type(self).__name__
+        token = _running.set(_Running(self))
         try:
             with scope(label):
                 out = _as_tensor(self.forward(*args, **kwargs))
@@ -118,7 +166,7 @@ class Module:
                     changed = hook(self, args, out)
                     out = out if changed is None else changed
         finally:
-            _current.reset(token)
+            _running.reset(token)
         return out
 
     # ------------------------------------------------------------------ what it holds
@@ -309,17 +357,6 @@ def _state(root: Module) -> dict[str, list[Place]]:
 
 def _is_parameter(value: Any) -> bool:
     return isinstance(value, Tensor) and value.dtype.kind in "fc"
-
-
-def _label(module: Module, caller: Module | None) -> str:
-    """The name by which the calling module holds this one, else that of its class."""
-    if caller is not None:
-        # nearly always it is an attribute of the caller, else in one of its lists: the whole walk comes last
-        for names in (caller._members, caller.named_children, caller.named_modules):
-            for name, held in names():
-                if held is module and name:
-                    return name
-    return type(module).__name__
 
 
 def _as_tensor(out: Any) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from autograd.graph import Observer, no_grad, observe
 from autograd.tensor import Tensor, get_default_dtype, value_of
 
-from .module import Module, current_module, places
+from .module import Module, current_module, evaluating, places
 
 __all__ = ["Row", "Summary", "summary"]
 
@@ -160,19 +160,16 @@ def _watched(model: Module, calls: dict[int, list[Any]]) -> Iterator[None]:
 @contextmanager
 def _left_as_it_is(model: Module) -> Iterator[None]:
     """In eval mode, and with copies of the buffers, so that not even a write into one stays."""
-    modes = [(module, module.training) for module in model.modules()]
     buffers = [place for place in places(model)
                if isinstance(place.value, np.ndarray) and not isinstance(place.holder, tuple)]
-    model.eval()
     for place in buffers:
         place.bind(place.value.copy())
     try:
-        yield
+        with evaluating():
+            yield
     finally:
         for place in buffers:
             place.bind(place.value)
-        for module, mode in modes:
-            module.training = mode
 
 
 def _own_parameters(model: Module) -> dict[int, int]:

@@ -26,7 +26,7 @@ from .checkpoints import check_writable, restore_checkpoint, write_checkpoint
 from .checks import whole_number, within
 from .functional import cross_entropy
 from .history import History
-from .module import Module
+from .module import Module, evaluating
 from .optim import Adam, Optimizer, clip_grad_norm
 from .schedules import Schedule
 
@@ -123,7 +123,7 @@ def evaluate(model: Module, loader: Iterable[Any], loss: Loss = cross_entropy) -
     0.5
     """
     mean = _Mean()
-    with _evaluating(model), ag.no_grad():
+    with evaluating(), ag.no_grad():
         for batch in loader:
             x, labels = _pair("evaluate", batch)
             out = model(x)
@@ -151,7 +151,7 @@ def predict(model: Module, images: Any, batch_size: int = 256) -> np.ndarray:
     if not images.ndim or not len(images):
         raise ValueError(f"predict: there are no images, got shape {images.shape}; give at least one, (N, H, W, C)")
     parts = []
-    with _evaluating(model), ag.no_grad():
+    with evaluating(), ag.no_grad():
         for start in range(0, len(images), batch_size):
             x = images[start : start + batch_size]
             parts.append(model(np.divide(x, np.float32(255)) if x.dtype == np.uint8 else x).data)
@@ -276,22 +276,9 @@ class _Progress:
 @contextmanager
 def _training(model: Module) -> Iterator[None]:
     """Training mode, if the model is not in it already; then each module's own mode again."""
-    with _modes_kept(model):
-        if not model.training:
-            model.train()
-        yield
-
-
-@contextmanager
-def _evaluating(model: Module) -> Iterator[None]:
-    with _modes_kept(model):
-        model.eval()
-        yield
-
-
-@contextmanager
-def _modes_kept(model: Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
+    if not model.training:
+        model.train()
     try:
         yield
     finally:

@@ -75,8 +75,8 @@ def gated_multiply(a, d):
     """a * d, but 0 wherever a is 0 and d is not finite (a plain product gives NaN there).
 
     A rule g * d with an infinite derivative d would turn the zero cotangent of a branch that was not
-    taken into NaN. The rules of this op are itself, so higher orders are gated too; a `where` on g
-    would lose the mixed second derivatives.
+    taken into NaN, and so would a mask of what was taken with an infinite cotangent. The rules of this op
+    are itself, so higher orders are gated too; a `where` on g would lose the mixed second derivatives.
 
     >>> import autograd as ag, numpy as np
     >>> with np.errstate(invalid="ignore"):
@@ -215,7 +215,7 @@ def square(x):
     return np.square(x)
 
 
-square.vjp(lambda g, x: g * (2 * x))
+square.vjp(lambda g, x: gated_multiply(g, 2 * x))
 
 
 @Op
@@ -376,7 +376,7 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-relu.vjp(lambda g, out: g * (out > 0))
+relu.vjp(lambda g, out: gated_multiply(out > 0, g))
 
 
 @Op
@@ -412,7 +412,10 @@ def maximum(x, y):
     return np.maximum(x, y)
 
 
-maximum.vjp(lambda g, x, y: g * _share(x > y, x == y, g), lambda g, x, y: g * _share(y > x, x == y, g))
+maximum.vjp(
+    lambda g, x, y: gated_multiply(_share(x > y, x == y, g), g),
+    lambda g, x, y: gated_multiply(_share(y > x, x == y, g), g),
+)
 
 
 @Op(broadcasts=True)
@@ -429,7 +432,10 @@ def minimum(x, y):
     return np.minimum(x, y)
 
 
-minimum.vjp(lambda g, x, y: g * _share(x < y, x == y, g), lambda g, x, y: g * _share(y < x, x == y, g))
+minimum.vjp(
+    lambda g, x, y: gated_multiply(_share(x < y, x == y, g), g),
+    lambda g, x, y: gated_multiply(_share(y < x, x == y, g), g),
+)
 
 
 @Op(broadcasts=True)
@@ -447,15 +453,18 @@ def clip(x, min=None, max=None):
 
 
 clip.vjp(
-    lambda g, x, min, max: g * _inside(x, min, max),
-    lambda g, x, min, max: g * ((x < min) & _at_most(min, max)),
-    lambda g, x, min, max: g * ((x > max) | ~_at_most(min, max)),
+    lambda g, x, min, max: gated_multiply(_inside(x, min, max), g),
+    lambda g, x, min, max: gated_multiply((x < min) & _at_most(min, max), g),
+    lambda g, x, min, max: gated_multiply((x > max) | ~_at_most(min, max), g),
 )
 
 
 @Op(broadcasts=True)
 def where(condition, x, y):
     """x where condition is true, y elsewhere; the three broadcast. No gradient flows into the condition.
+
+    A NaN or infinity in the branch not taken does not come back through ops whose derivative can be infinite
+    (log, sqrt, divide, power, exp, square, ...). What is computed from a NaN, such as tanh(log(x)) at x < 0, does.
 
     >>> import autograd as ag
     >>> ag.where([True, False], ag.Tensor([1.0, 2.0]), 0.0)

@@ -41,7 +41,9 @@ def batch_norm(x, weight, bias, eps=1e-5):
     rows = x.reshape(-1, channels[0])  # (.., C) -> (M, C)
     mean = rows.mean(axis=0)
     out = rows - mean
-    var = np.einsum("mc,mc->c", out, out) * (1 / rows.shape[0])  # one pass, no (M, C) array of squares
+    exact = np.float32 if x.dtype == np.float16 else x.dtype  # float16 stops counting at 2048
+    # one pass, no (M, C) array of squares
+    var = (np.einsum("mc,mc->c", out, out, dtype=exact) / rows.shape[0]).astype(out.dtype)
     out *= weight / np.sqrt(var + eps)
     out += bias
     return out.reshape(x.shape), mean, var  # (M, C) -> (.., C)

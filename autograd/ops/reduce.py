@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.sums import total
 from ..op import Op
 from .elementwise import conj, exp, gated_multiply, refuse_complex, where
 from .shape import broadcast_to, concatenate, flip, reshape, transpose
@@ -22,7 +23,7 @@ def sum(x, axis=None, keepdims=False):
     >>> ag.sum(ag.Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     Tensor([4., 6.], dtype=float32)
     """
-    return np.sum(x, axis=axis, keepdims=keepdims)
+    return total(np.asarray(x), axis, keepdims)
 
 
 sum.vjp(lambda g, x_shape, axis: broadcast_to(_with_axes(g, x_shape, axis), x_shape))
@@ -191,7 +192,7 @@ def _finite(x: Any) -> Any:
 def _to_extremes(g: Any, x: Any, out: Any, shape: tuple, axis: Any) -> Any:
     hits = x == _with_axes(out, shape, axis)  # a plain array, also for Tensors
     share = hits / np.sum(hits, axis=axis, keepdims=True)
-    return _with_axes(g, shape, axis) * share.astype(g.dtype)
+    return gated_multiply(share.astype(g.dtype), _with_axes(g, shape, axis))
 
 
 def _products_of_others(g: Any, x: Any, shape: tuple, axis: Any) -> Any:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.sums import total
 from ..op import Op
-from ..tensor import value_of
+from ..tensor import as_array, value_of
 from .index import ARRAY, getitem
 
 __all__ = [
@@ -70,7 +71,7 @@ def sum_to(x, shape):
     """
     new_axes = np.ndim(x) - len(shape)
     repeated = tuple(i + new_axes for i, n in enumerate(shape) if n == 1 and np.shape(x)[i + new_axes] != 1)
-    out = np.sum(x, axis=(*range(new_axes), *repeated), keepdims=True)
+    out = total(np.asarray(x), (*range(new_axes), *repeated), keepdims=True)
     return np.reshape(out, shape)  # drops the new axes: (1, .., C) -> (C,)
 
 
@@ -132,8 +133,8 @@ def concatenate(xs: Sequence[Any], axis: int | None = 0) -> Any:
     Tensor([1., 2., 3.], dtype=float32)
     """
     if axis is None:
-        return _concatenate(*(reshape(x, -1) for x in xs), axis=0)  # (..) -> (n,)
-    return _concatenate(*xs, axis=operator.index(axis))
+        return _concatenate(*(reshape(x, -1) for x in _of_one_precision(xs)), axis=0)  # (..) -> (n,)
+    return _concatenate(*_of_one_precision(xs), axis=operator.index(axis))
 
 
 def stack(xs: Sequence[Any], axis: int = 0) -> Any:
@@ -148,7 +149,7 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
     if len(set(shapes)) > 1:
         raise ValueError(f"stack: all arrays must have one shape, got {', '.join(map(str, shapes))}; to join along an "
                          "axis that exists use concatenate")
-    return _concatenate(*(expand_dims(x, axis) for x in xs), axis=operator.index(axis))
+    return _concatenate(*(expand_dims(x, axis) for x in _of_one_precision(xs)), axis=operator.index(axis))
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> tuple:
@@ -183,6 +184,8 @@ def flatten(x: Any, start_axis: int = 0) -> Any:
     (5, 48)
     """
     shape = np.shape(value_of(x))
+    if not 0 <= start_axis <= len(shape):
+        raise ValueError(f"flatten: start_axis {start_axis} does not exist; x {shape} has {len(shape)} axes")
     return reshape(x, (*shape[:start_axis], int(np.prod(shape[start_axis:]))))  # (N, H, W, C) -> (N, H*W*C)
 
 
@@ -275,6 +278,12 @@ def tile(x: Any, reps: int | Sequence[int]) -> Any:
 
 
 # ---------------------------------------------------------------------- what several of them need
+
+
+def _of_one_precision(xs: Sequence[Any]) -> list[Any]:
+    """The arrays, and lists as arrays that lose no digits beside them."""
+    dtypes = [x.dtype for x in xs if hasattr(x, "dtype")]
+    return [x if hasattr(x, "dtype") else as_array(x, np.result_type(as_array(x), *dtypes)) for x in xs]
 
 
 def _shape_of(op: str, function: Callable, x: Any, *args: Any, shape: Sequence[int] | None = None) -> tuple:

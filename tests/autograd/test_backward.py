@@ -1036,3 +1036,22 @@ def test_an_error_in_a_rule_says_whose_rule_it_was():
     with pytest.raises(ValueError, match="matmul") as caught:
         y.backward()
     assert caught.value.__notes__ == ["in the backward rule for 'x' of broken, scope 'encoder'"]
+
+
+@pytest.mark.parametrize("g", [0.1, [0.1]])
+def test_a_cotangent_of_python_numbers_keeps_its_digits(g):
+    x = ag.Tensor(np.ones(1), requires_grad=True)
+    y = x * 1.0 if isinstance(g, list) else (x * 1.0).sum()
+    y.backward(g)
+    assert x.grad.data.tolist() == [0.1]
+    _, pullback = ag.vjp(lambda x: x * 1.0, np.ones(1))
+    assert pullback([0.1])[0].data.tolist() == [0.1]
+
+
+def test_a_rule_that_gives_a_python_float_keeps_its_digits():
+    @ag.Op
+    def tenth(x):
+        return 0.1 * x
+
+    tenth.vjp(lambda g: float(g) * 0.1)
+    assert ag.grad(tenth)(1.0).item() == 0.1

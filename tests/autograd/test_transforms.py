@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -215,3 +216,26 @@ def test_checkpoint_keeps_only_the_inputs():
 def test_checkpoint_under_no_grad_just_calls():
     with ag.no_grad():
         assert not ag.checkpoint(ag.sin, ag.Tensor(1.0, requires_grad=True)).requires_grad
+
+
+def test_checkpoint_leaves_nothing_to_the_garbage_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        seen = []
+        for _ in range(2):
+            x = ag.Tensor(np.ones(1000), requires_grad=True)
+            y = ag.checkpoint(lambda h: ag.sin(h) * 2, x)
+            y.sum().backward()
+            seen += [weakref.ref(x), weakref.ref(y)]
+            del x, y
+        assert [ref() for ref in seen] == [None] * 4
+    finally:
+        gc.enable()
+
+
+def test_jvp_and_hvp_say_that_they_take_lists():
+    with pytest.raises(TypeError, match=r"jvp: the inputs must be a list or tuple, got ndarray; write \(x,\)"):
+        ag.jvp(ag.sin, np.ones(2), (np.ones(2),))
+    with pytest.raises(TypeError, match="hvp: the tangents must be a list or tuple, got float"):
+        ag.hvp(ag.sin, (1.0,), 1.0)

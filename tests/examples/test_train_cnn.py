@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -67,6 +68,7 @@ def test_the_saved_model_has_the_accuracy_that_was_printed(run):
     assert np.mean(logits.argmax(axis=1) == test.labels) == pytest.approx(accuracy)
 
 
+@needs_extras
 def test_a_folder_that_cannot_be_written_is_found_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr(train_cnn, "load", lambda *args: pytest.fail("went on to load the data"))
     (tmp_path / "file").write_text("")
@@ -74,12 +76,15 @@ def test_a_folder_that_cannot_be_written_is_found_before_training(tmp_path, monk
         train_cnn.main(["--out", str(tmp_path / "file" / "below")])
 
 
+@needs_extras
 def test_a_dataset_that_is_not_there_ends_with_its_missing_files(tmp_path):
     with pytest.raises(SystemExit, match=r"train_cnn: .*train-images"):
         train_cnn.main(["--dataset", "mnist", "--root", str(tmp_path), "--out", str(tmp_path / "out")])
 
 
 @pytest.mark.parametrize("option", [["--epochs", "0"], ["--batch-size", "-1"], ["--lr", "0"], ["--lr", "nan"],
+                                    ["--lr", "fast"], ["--epochs", "x"],
+                                    ["--seed", "-1"],
                                     ["--model", "huge"], ["--dataset", "faces"]])
 def test_bad_options_are_refused_by_name(option, capsys):
     with pytest.raises(SystemExit):
@@ -101,3 +106,27 @@ def test_the_other_models_and_datasets_have_all_their_pictures(name, tmp_path):
     assert len(list(tmp_path.glob("feature_maps_*.png"))) == len(convolutions)
     for path in tmp_path.glob("*.png"):
         assert path.read_bytes().startswith(PNG), path.name
+
+
+@needs_extras
+def test_a_training_interrupted_in_its_first_epoch_keeps_the_model_and_the_pictures(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train_cnn, "train", lambda model, data, options: nn.History())
+    assert train_cnn.main(["--out", str(tmp_path)]) < 0.5
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == (PICTURES - {"history.png"}) | {"graph.svg", "model.safetensors"}
+    assert "test accuracy 0." in capsys.readouterr().out
+
+
+def test_a_missing_extra_is_named_before_training(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setattr(train_cnn, "load", lambda *args: pytest.fail("went on to load the data"))
+    with pytest.raises(SystemExit, match=r"train_cnn needs the package safetensors: pip install 'im2grad\[plot\]'"):
+        train_cnn.main(["--out", str(tmp_path)])
+
+
+@needs_extras
+def test_a_folder_in_the_place_of_the_model_is_found_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_cnn, "load", lambda *args: pytest.fail("went on to load the data"))
+    (tmp_path / "model.safetensors").mkdir()
+    with pytest.raises(SystemExit, match=r"cannot write to --out .*: model\.safetensors in it is a folder"):
+        train_cnn.main(["--out", str(tmp_path)])

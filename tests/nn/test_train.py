@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -627,3 +628,13 @@ def test_fit_warns_of_a_layer_that_is_not_used_once():
         warnings.simplefilter("always")
         fit(Half(), _batches(), epochs=2)
     assert [str(w.message).split(" ")[1] for w in record] == ["unused.weight", "unused.bias"]
+
+
+def test_predicting_in_several_threads_gives_the_same_and_changes_no_mode():
+    model = nn.Sequential(nn.Dense(4, 8, rng=0), nn.BatchNorm1d(8), nn.Dropout(0.5, rng=1), nn.Dense(8, 3, rng=2))
+    x = np.random.default_rng(0).standard_normal((64, 4)).astype(np.float32)
+    expected = nn.predict(model, x)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: nn.predict(model, x, batch_size=4), range(40)))
+    assert all(np.array_equal(result, expected) for result in results)
+    assert all(module.training for module in model.modules())

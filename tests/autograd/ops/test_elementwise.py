@@ -327,3 +327,15 @@ def test_complex_numbers_are_refused_where_an_op_is_for_reals():
 def test_what_is_no_number_is_refused_by_name(case):
     with pytest.raises(TypeError, match=rf"{case.op}: argument 'x' must be a Tensor, an array or a number, got str"):
         case.call("1.0")
+
+
+@pytest.mark.parametrize("mask", [ag.relu, lambda x: ag.maximum(x, 0.0), lambda x: ag.clip(x, 0.0, 9.0),
+                                  lambda x: -ag.minimum(-x, 0.0)])
+@pytest.mark.parametrize("f", [ag.log, ag.sqrt, lambda x: 1 / x])
+def test_an_infinite_cotangent_does_not_pass_what_was_cut_off(mask, f):
+    x = leaf([-1.0, 4.0])
+    with np.errstate(divide="ignore"):
+        y = f(mask(x)).sum()
+    y.backward()
+    assert x.grad.data[0] == 0
+    assert np.isfinite(x.grad.data[1])

@@ -89,3 +89,9 @@ def test_float16_holds_up_with_more_rows_than_it_can_count():
     y, _, var = ag.batch_norm(np.tile(np.array([[0.0], [1.0]], np.float16), (35_000, 1)), np.ones(1), np.zeros(1))
     assert np.isfinite(y).all()
     np.testing.assert_allclose(var, 0.25, rtol=1e-2)
+
+
+def test_float16_images_get_a_variance_of_one():
+    x = np.random.default_rng(0).standard_normal((64, 28, 28, 2)).astype(np.float16)
+    y, _, _ = ag.batch_norm(x, np.ones(2, np.float16), np.zeros(2, np.float16))
+    np.testing.assert_allclose(y.astype(float).std((0, 1, 2)), 1, rtol=1e-2)

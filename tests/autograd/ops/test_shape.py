@@ -287,3 +287,14 @@ def test_what_does_not_fit_is_refused_by_name(f, message):
 def test_a_tensor_cannot_be_a_parameter():
     with pytest.raises(TypeError, match=r"roll: 'shift' is a parameter, not an input .*pass a number or a tuple"):
         ag.roll(leaf([1.0, 2.0]), leaf(1.0))
+
+
+@pytest.mark.parametrize("join", [ag.concatenate, ag.stack, lambda xs: ag.concatenate(xs, axis=None)])
+def test_a_list_joined_to_float64_keeps_its_digits(join):
+    joined = join([ag.Tensor(np.zeros(2)), [0.1, 0.1]])
+    assert joined.data.ravel().tolist() == [0, 0, 0.1, 0.1]
+
+
+def test_flatten_refuses_an_axis_that_is_not_there():
+    with pytest.raises(ValueError, match=r"flatten: start_axis 7 does not exist; x \(2, 3\) has 2 axes"):
+        ag.flatten(np.ones((2, 3)), 7)

@@ -1,0 +1,33 @@
+"""Sums over axes."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+__all__ = ["total"]
+
+_MANY = 4096  # elements from which a product is worth its call
+
+
+def total(x: np.ndarray, axis: Any = None, keepdims: Any = False) -> Any:
+    """np.sum(x, axis, keepdims), faster over leading axes and exact enough in float16.
+
+    Over leading axes (a bias gradient) a product with ones takes a fifth to a twentieth of np.sum's time, which adds
+    short rows one by one. float16 is added in float32: alone it stops counting at 2048.
+
+    >>> total(np.ones((2, 3)), axis=0)
+    array([2., 2., 2.])
+    """
+    if x.dtype == np.float16:
+        return np.sum(x, axis=axis, dtype=np.float32, keepdims=keepdims).astype(np.float16)
+    n = len(axis) if isinstance(axis, tuple) else 1
+    leads = axis == 0 or axis == tuple(range(n))
+    if not leads or x.ndim <= n or x.size < _MANY or x.dtype.kind not in "fc" or not x.flags.c_contiguous:
+        return np.sum(x, axis=axis, keepdims=keepdims)
+    kept = x.shape[n:]
+    rows = x.reshape(prod(x.shape[:n]), prod(kept))  # (N, H, W, C) -> (N*H*W, C)
+    out = np.ones(len(rows), x.dtype) @ rows
+    return out.reshape((1,) * n + kept if keepdims else kept)  # (C,) -> the axes that are left
