@@ -17,8 +17,11 @@ def test_a_total_is_numpys_sum(shape, data, keepdims, dtype):
     axes = data.draw(st.one_of(st.none(), st.integers(0, len(shape) - 1),
                                st.sets(st.integers(0, len(shape) - 1)).map(lambda s: tuple(sorted(s)))))
     x = np.random.default_rng(0).integers(0, 2, size=shape).astype(dtype)
-    got = total(x, axes, keepdims)
-    expected = np.sum(x, axis=axes, keepdims=keepdims)
+    with np.errstate(over="ignore"):  # more ones than float16 can hold are inf
+        got = total(x, axes, keepdims)
+        expected = np.sum(x, axis=axes, keepdims=keepdims)
+        if dtype == np.float16:  # NumPy's own stops counting too early
+            expected = np.sum(x, axis=axes, keepdims=keepdims, dtype=np.float32).astype(np.float16)
     assert np.shape(got) == np.shape(expected)
     assert got.dtype == expected.dtype
     np.testing.assert_array_equal(got, expected)
