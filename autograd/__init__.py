@@ -8,6 +8,7 @@ from . import numpy_face, operators  # noqa: F401  (importing them gives Tensor 
 from .backward import gradients
 from .check import anomaly, gradcheck
 from .graph import Node, Observer, no_grad, observe, scope
+from .kernels.threads import get_num_threads, set_num_threads
 from .op import Op
 from .ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad, conv_transpose2d
 from .ops.elementwise import (
@@ -115,6 +116,7 @@ __all__ = [
     "floor_divide",
     "gated_multiply",
     "get_default_dtype",
+    "get_num_threads",
     "grad",
     "gradcheck",
     "gradients",
@@ -157,6 +159,7 @@ __all__ = [
     "scatter",
     "scope",
     "set_default_dtype",
+    "set_num_threads",
     "sigmoid",
     "sign",
     "sin",

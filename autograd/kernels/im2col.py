@@ -4,28 +4,32 @@ Every window of the input becomes a row of a matrix of columns (OH * OW rows of 
 convolution is that matrix times the weights (Chellapilla, Puri and Simard, High performance convolutional
 neural networks for document processing, 2006). The matrix is KH * KW times larger than the image, so it is
 never made for a whole batch: `_cut` cuts the work into chunks whose columns stay in the cache, `_Columns`
-writes the columns of one chunk into a buffer that all chunks share, and one BLAS product does the rest.
+writes the columns of one chunk into a buffer that the thread's next chunk overwrites, and one BLAS product does
+the rest. Chunks are shared out to threads, each product in one thread.
 
 Arrays are NHWC, weights (KH, KW, C / groups, O). All is linear: complex numbers are not conjugated. The cuts
-depend on shapes alone and sums are taken in the order of the chunks: the same bits on each run.
+depend on shapes alone and sums are taken in a fixed order: the same bits on each run and for any number of threads.
 """
 
 from collections.abc import Iterator
+from itertools import groupby
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from .threads import share
 from .window import Window
 
 __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
 
 Array = np.ndarray[Any, Any]
 
-_CHUNK_BYTES = 2 << 20  # of columns: more falls out of the cache, less makes the BLAS products too short
+_CHUNK_BYTES = 1 << 20  # of columns: more falls out of the cache, less makes the BLAS products too short
 _LEAST_PIXELS = 512  # in a chunk, else BLAS spends its time on rearranging large weights
 _LEAST_PIXELS_WEIGHT_GRAD = 1024  # else adding up the products of the chunks costs as much as they do
+_LANES = 8  # of the weight gradient: the most threads that it uses; more cost memory, a sum each
 _FEW_CHANNELS = 4  # up to here runs of KW * C numbers are too short for a fast copy, C too few for BLAS
 
 
@@ -48,13 +52,19 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1)
     dtype = np.result_type(x, w) if b is None else np.result_type(x, w, b)
     out = np.empty((len(x), *window.out, w.shape[3]), dtype)
     w = w.astype(_inner(dtype), copy=False)
-    columns = _Columns(x, window, groups, w.dtype)
-    run_chunk = _depthwise_chunk if _is_depthwise(w.shape, groups) else _conv2d_chunk
-    for chunk in _cut(len(x), window, columns.row_bytes, _LEAST_PIXELS):
-        part = out[chunk.images, chunk.rows]
-        run_chunk(columns, chunk, w, part)
-        if b is not None:
-            np.add(part, b, out=part)  # here, while the chunk is in the cache
+    depthwise = _is_depthwise(w.shape, groups)
+    run_chunk = _depthwise_chunk if depthwise else _conv2d_chunk
+
+    def work(chunks: Iterator[_Chunk]) -> None:
+        columns = _Columns(x, window, groups, w.dtype)
+        for chunk in chunks:
+            part = out[chunk.images, chunk.rows]
+            run_chunk(columns, chunk, w, part)
+            if b is not None:
+                np.add(part, b, out=part)  # here, while the chunk is in the cache
+
+    row_bytes = _row_bytes(window, x.shape[3], w.dtype)
+    share(work, list(_cut(len(x), window, row_bytes, _LEAST_PIXELS)), blas=not depthwise)
     return out
 
 
@@ -85,10 +95,18 @@ def conv2d_input_grad(dout: Array, w: Array, window: Window, groups: int = 1) ->
     dtype = np.result_type(dout, w)
     w = w.astype(_inner(dtype), copy=False)
     dx = np.zeros((len(dout), *window.size, w.shape[2] * groups), w.dtype)
-    row_bytes = window.out[1] * w[..., 0].nbytes * groups  # of the products of all taps
-    for chunk in _cut(len(dout), window, row_bytes, _LEAST_PIXELS):
-        part = dout[chunk.images, chunk.rows].astype(w.dtype, copy=False)
-        _scatter_chunk(part, w, window, groups, chunk, dx[chunk.images])
+
+    def work(parts: Iterator[list[_Chunk]]) -> None:
+        for part in parts:
+            for chunk in part:
+                dout_part = dout[chunk.images, chunk.rows].astype(w.dtype, copy=False)
+                _scatter_chunk(dout_part, w, window, groups, chunk, dx[chunk.images])
+
+    row_bytes = _row_bytes(window, dx.shape[3], w.dtype)  # of the products of all taps
+    chunks = _cut(len(dout), window, row_bytes, _LEAST_PIXELS)
+    # Chunks of one image add to common rows of dx, so one thread takes them all.
+    parts = [list(part) for _, part in groupby(chunks, key=lambda chunk: chunk.images.start)]
+    share(work, parts, blas=not _is_depthwise(w.shape, groups))
     return dx.astype(dtype, copy=False)
 
 
@@ -145,15 +163,26 @@ def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1) -
     _check("conv2d_weight_grad", "x", x, (*window.size, shape[2] * groups))
     _check("conv2d_weight_grad", "dout", dout, (*window.out, shape[3]), len(x))
     dtype = np.result_type(x, dout)
-    dw = np.zeros(shape, _inner(dtype))
-    product = np.empty_like(dw)
-    columns = _Columns(x, window, groups, dw.dtype)
-    run_chunk = _depthwise_weight_chunk if _is_depthwise(shape, groups) else _weight_chunk
-    for chunk in _cut(len(x), window, columns.row_bytes, _LEAST_PIXELS_WEIGHT_GRAD):
-        part = dout[chunk.images, chunk.rows].astype(dw.dtype, copy=False)
-        run_chunk(columns, chunk, part, product)
-        dw += product
-    return dw.astype(dtype, copy=False)
+    inner = _inner(dtype)
+    row_bytes = _row_bytes(window, x.shape[3], inner)
+    chunks = list(_cut(len(x), window, row_bytes, _LEAST_PIXELS_WEIGHT_GRAD))
+    # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
+    lanes = list(_even(len(chunks), -(-len(chunks) // _LANES))) if chunks else []
+    sums = np.zeros((max(len(lanes), 1), *shape), inner)
+    depthwise = _is_depthwise(shape, groups)
+    run_chunk = _depthwise_weight_chunk if depthwise else _weight_chunk
+
+    def work(numbers: Iterator[int]) -> None:
+        columns = _Columns(x, window, groups, inner)
+        product = np.empty(shape, inner)
+        for lane in numbers:
+            for chunk in chunks[lanes[lane]]:
+                part = dout[chunk.images, chunk.rows].astype(inner, copy=False)
+                run_chunk(columns, chunk, part, product)
+                sums[lane] += product
+
+    share(work, range(len(lanes)), blas=not depthwise)
+    return sums.sum(axis=0, dtype=inner).astype(dtype, copy=False)
 
 
 def _weight_chunk(columns: "_Columns", chunk: "_Chunk", dout: Array, dw: Array) -> None:
@@ -194,13 +223,16 @@ def _even(total: int, most: int) -> Iterator[slice]:
         yield slice(total * i // pieces, total * (i + 1) // pieces)
 
 
+def _row_bytes(window: Window, channels: int, dtype: np.dtype[Any]) -> int:
+    """Of the columns of an output row."""
+    return window.out[1] * prod(window.kernel) * channels * dtype.itemsize
+
+
 class _Columns:
     """The windows of x, a chunk at a time, in buffers that the next chunk overwrites. One per thread."""
 
     def __init__(self, x: Array, window: Window, groups: int, dtype: np.dtype[Any]) -> None:
         self.x, self.window, self.groups, self.dtype = x, window, groups, dtype
-        numbers = window.out[1] * window.kernel[0] * window.kernel[1] * x.shape[3]
-        self.row_bytes = numbers * dtype.itemsize  # of the columns of an output row
         self._as_it_is = not window.padded and x.dtype == dtype and x.flags.c_contiguous
         self._buffer = np.empty(0, dtype)
         self._padded = np.zeros((0, 0, 0, 0), dtype)

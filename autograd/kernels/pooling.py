@@ -8,11 +8,12 @@ Which element of a window was the largest is told by its tap, the number kh * KW
 up to 16 x 16, where flat indices take eight.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from .threads import share
 from .window import Window
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
 Array = np.ndarray[Any, Any]
 
 _CHUNK_BYTES = 1 << 20  # of input: what the passes over a chunk touch stays in a core's own cache
+_LEAST_SHARED_BYTES = 16 << 20  # of input: below, threads wait longer for the interpreter's lock than they save
 
 
 def max_pool2d(x: Array, window: Window) -> Array:
@@ -45,9 +47,13 @@ def max_pool2d(x: Array, window: Window) -> Array:
     _check("max_pool2d", "x", x, window.size, window)
     lowest = _lowest("max_pool2d", x.dtype)
     out = np.empty((len(x), *window.out, x.shape[3]), x.dtype)
-    for images in _cut(x):
-        part = _fold(np.maximum, _pad(x[images], window, lowest), 0, window)  # (n, OH, W, C): long runs first
-        _fold(np.maximum, part, 1, window, out[images])  # (n, OH, OW, C)
+
+    def work(chunks: Iterator[slice]) -> None:
+        for images in chunks:
+            part = _fold(np.maximum, _pad(x[images], window, lowest), 0, window)  # (n, OH, W, C): long runs first
+            _fold(np.maximum, part, 1, window, out[images])  # (n, OH, OW, C)
+
+    _run(work, x)
     return out
 
 
@@ -62,11 +68,15 @@ def max_pool2d_taps(x: Array, window: Window) -> tuple[Array, Array]:
     lowest = _lowest("max_pool2d", x.dtype)
     out = np.empty((len(x), *window.out, x.shape[3]), x.dtype)
     taps = np.empty(out.shape, np.uint8 if window.kernel[0] * window.kernel[1] <= 256 else np.int32)
-    for images in _cut(x):
-        part = _pad(x[images], window, lowest)
-        _max_taps_chunk(part, window, np.greater, out[images], taps[images])
-        if x.dtype.kind == "f" and np.isnan(out[images]).any():  # NaN is rare, and costs more comparisons
-            _max_taps_chunk(part, window, _greater_or_nan, out[images], taps[images])
+
+    def work(chunks: Iterator[slice]) -> None:
+        for images in chunks:
+            part = _pad(x[images], window, lowest)
+            _max_taps_chunk(part, window, np.greater, out[images], taps[images])
+            if x.dtype.kind == "f" and np.isnan(out[images]).any():  # NaN is rare, and costs more comparisons
+                _max_taps_chunk(part, window, _greater_or_nan, out[images], taps[images])
+
+    _run(work, x)
     return out, taps
 
 
@@ -120,14 +130,18 @@ def unpool_taps(g: Array, taps: Array, window: Window) -> Array:
     _check_taps("unpool_taps", taps, g.shape)
     dx = np.zeros((len(g), *window.size, g.shape[3]), g.dtype)
     overlap = _overlap(window, 0) or _overlap(window, 1)
-    for images in _cut(dx):
-        for kh, kw, out, pixel in _taps(window):
-            part, tap = dx[images][pixel], taps[images][out]
-            values = _where(tap == kh * window.kernel[1] + kw, g[images][out])
-            if overlap:
-                part += values
-            else:
-                part[...] = values
+
+    def work(chunks: Iterator[slice]) -> None:
+        for images in chunks:
+            for kh, kw, out, pixel in _taps(window):
+                part, tap = dx[images][pixel], taps[images][out]
+                values = _where(tap == kh * window.kernel[1] + kw, g[images][out])
+                if overlap:
+                    part += values
+                else:
+                    part[...] = values
+
+    _run(work, dx)
     return dx
 
 
@@ -139,10 +153,14 @@ def pick_taps(x: Array, taps: Array, window: Window) -> Array:
     _check("pick_taps", "x", x, window.size, window)
     picked = np.zeros((len(x), *window.out, x.shape[3]), x.dtype)
     _check_taps("pick_taps", taps, picked.shape)
-    for images in _cut(x):
-        for kh, kw, out, pixel in _taps(window):
-            chosen = taps[images][out] == kh * window.kernel[1] + kw
-            picked[images][out] += _where(chosen, x[images][pixel])  # one tap each: a sum with zeros
+
+    def work(chunks: Iterator[slice]) -> None:
+        for images in chunks:
+            for kh, kw, out, pixel in _taps(window):
+                chosen = taps[images][out] == kh * window.kernel[1] + kw
+                picked[images][out] += _where(chosen, x[images][pixel])  # one tap each: a sum with zeros
+
+    _run(work, x)
     return picked
 
 
@@ -187,10 +205,14 @@ def avg_pool2d(x: Array, window: Window, count_include_pad: bool = False) -> Arr
     dtype, inner = _mean_dtypes(x.dtype)
     counts = _counts(window, count_include_pad, inner)
     out = np.empty((len(x), *window.out, x.shape[3]), dtype)
-    for images in _cut(x):
-        part = _pad(x[images].astype(inner, copy=False), window, 0)
-        part = _fold(np.add, _fold(np.add, part, 0, window), 1, window)  # (n, OH, W, C), then (n, OH, OW, C)
-        np.divide(part, counts, out=out[images])
+
+    def work(chunks: Iterator[slice]) -> None:
+        for images in chunks:
+            part = _pad(x[images].astype(inner, copy=False), window, 0)
+            part = _fold(np.add, _fold(np.add, part, 0, window), 1, window)  # (n, OH, W, C), then (n, OH, OW, C)
+            np.divide(part, counts, out=out[images])
+
+    _run(work, x)
     return out
 
 
@@ -203,19 +225,30 @@ def avg_unpool2d(g: Array, window: Window, count_include_pad: bool = False) -> A
     dtype, inner = _mean_dtypes(g.dtype)
     counts = _counts(window, count_include_pad, inner)
     dx = np.zeros((len(g), *window.size, g.shape[3]), inner)
-    for images in _cut(dx):
-        means = g[images] / counts  # (n, OH, OW, C)
-        part = np.zeros((len(means), window.out[0], *dx.shape[2:]), inner)  # (n, OH, W, C)
-        _spread(means, 1, window, part)
-        _spread(part, 0, window, dx[images])  # rows last: they have long runs
+
+    def work(chunks: Iterator[slice]) -> None:
+        for images in chunks:
+            means = g[images] / counts  # (n, OH, OW, C)
+            part = np.zeros((len(means), window.out[0], *dx.shape[2:]), inner)  # (n, OH, W, C)
+            _spread(means, 1, window, part)
+            _spread(part, 0, window, dx[images])  # rows last: they have long runs
+
+    _run(work, dx)
     return dx.astype(dtype, copy=False)
 
 
-def _cut(x: Array) -> Iterator[slice]:
-    """Slices of images of about `_CHUNK_BYTES` of x, (N, H, W, C)."""
-    images = max(_CHUNK_BYTES // max(x[:1].nbytes, 1), 1)
-    for first in range(0, len(x), images):
-        yield slice(first, min(first + images, len(x)))
+def _run(work: Callable[[Iterator[slice]], None], x: Array) -> None:
+    """Do the work on all chunks of x."""
+    if x.nbytes < _LEAST_SHARED_BYTES:
+        return work(iter(_cut(x)))
+    share(work, _cut(x))
+
+
+def _cut(x: Array) -> list[slice]:
+    """Slices of images of about `_CHUNK_BYTES` of x, (N, H, W, C), as equal as they can be."""
+    images = max(_CHUNK_BYTES // max(x[:1].nbytes, 1), 1)  # at most
+    pieces = -(-len(x) // images)
+    return [slice(len(x) * i // pieces, len(x) * (i + 1) // pieces) for i in range(pieces)]
 
 
 def _pad(x: Array, window: Window, value: Any) -> Array:

@@ -1,0 +1,255 @@
+"""One pool of threads for the process, to which kernels hand out chunks of their work.
+
+NumPy lets go of the interpreter's lock in copies, ufuncs and products, so threads of Python keep several cores
+busy. A kernel cuts its work into items by shape alone and each item writes where no other does: whichever
+thread takes an item, the bits of the result are the same.
+
+BLAS has threads of its own, which would fight with these for the cores. While the pool works on products BLAS
+is limited to one thread, a setting of the whole process, which needs the package threadpoolctl. Without it, or with
+a BLAS that it cannot limit (Apple's, one on OpenMP), products stay in the calling thread and BLAS uses its threads.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import Context, copy_context
+from operator import index
+from queue import SimpleQueue
+from threading import Lock, Thread, local
+from typing import Any, SupportsIndex, TypeVar
+
+__all__ = ["get_num_threads", "set_num_threads", "share"]
+
+Item = TypeVar("Item")
+
+
+def get_num_threads() -> int:
+    """The number of threads that a convolution or a pooling may use, the calling one counted.
+
+    At first this is the number of CPUs that the process may run on.
+    """
+    return _num_threads
+
+
+def set_num_threads(n: SupportsIndex) -> None:
+    """Let convolutions and poolings use up to n threads, the calling one counted, from the next call on.
+
+    Their results have the same bits for any n. BLAS uses its own threads for other products, and its own setting.
+    Raises TypeError if n is no integer, ValueError if it is less than 1.
+
+    >>> before = get_num_threads()
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(before)
+    """
+    global _num_threads
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"set_num_threads: n must be an integer, not {n!r}")
+    if index(n) < 1:
+        raise ValueError(f"set_num_threads: n must be at least 1, not {n}; 1 uses the calling thread alone")
+    _num_threads = index(n)
+
+
+def share(work: Callable[[Iterator[Item]], None], items: Sequence[Item], blas: bool = False) -> None:
+    """Call work(iterator) in several threads at once; the iterators hand each of the items to one of them.
+
+    `work` makes the scratch of its thread and then loops over its iterator. blas tells that it calls BLAS, which
+    is then limited to one thread, also where one thread does all (the same bits). A single item stays in the
+    calling thread, as do calls from within work. An error in a thread ends the others and is raised here.
+
+    >>> doubled = [0] * 4
+    >>> def work(places):
+    ...     for i in places:
+    ...         doubled[i] = 2 * i
+    >>> share(work, range(4))
+    >>> doubled
+    [0, 2, 4, 6]
+    """
+    if len(items) < 2 or getattr(_here, "at_work", False):
+        work(iter(items))
+    elif not blas:
+        _share(work, items)
+    elif _blas.can_be_limited():
+        with _blas.one_thread():
+            _share(work, items)
+    else:
+        work(iter(items))
+
+
+def _share(work: Callable[[Iterator[Item]], None], items: Sequence[Item]) -> None:
+    job = _Job(work, items)
+    helpers = min(_num_threads, len(items)) - 1
+    if helpers:
+        _workers.call(job, helpers)
+    job.finish()
+
+
+class _Job:
+    """Items that threads take one by one. Nobody is waited for who has not begun when all are taken."""
+
+    def __init__(self, work: Callable[[Iterator[Any]], None], items: Sequence[Any]) -> None:
+        self._work = work
+        self._items = deque(items)
+        self._errors: list[BaseException] = []
+        self._lock = Lock()
+        self._open = True
+        self._helpers = 0
+        self._helper_left: SimpleQueue[None] = SimpleQueue()
+
+    def help(self) -> None:
+        """What a worker does."""
+        with self._lock:
+            if not self._open:
+                return
+            self._helpers += 1
+        self._run()
+        self._helper_left.put(None)
+
+    def finish(self) -> None:
+        """What the calling thread does."""
+        self._run()
+        with self._lock:
+            self._open = False
+        for _ in range(self._helpers):
+            self._helper_left.get()
+        del self._work  # a worker that comes too late must not keep the arrays alive
+        if self._errors:
+            del self._errors[1:]
+            raise self._errors.pop()
+
+    def _run(self) -> None:
+        _here.at_work = True
+        try:
+            self._work(self._take())
+        except BaseException as error:
+            self._errors.append(error)
+            self._items.clear()  # for nobody
+        finally:
+            _here.at_work = False
+
+    def _take(self) -> Iterator[Any]:
+        while True:
+            try:
+                item = self._items.popleft()  # in one step, for all threads
+            except IndexError:
+                return
+            yield item
+
+
+class _Workers:
+    """Threads that wait for jobs. They start when they are first needed, and end with the process."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[_Job, Context]] = SimpleQueue()
+        self._number = 0
+        self._lock = Lock()
+
+    def call(self, job: _Job, helpers: int) -> None:
+        if self._number < helpers:
+            self._start(helpers)
+        for _ in range(helpers):
+            self._calls.put((job, copy_context()))  # np.errstate is part of the context
+
+    def _start(self, number: int) -> None:
+        with self._lock:
+            while self._number < number:
+                Thread(target=_wait_for_jobs, args=(self._calls,), name="im2grad", daemon=True).start()
+                self._number += 1
+
+
+def _wait_for_jobs(calls: "SimpleQueue[tuple[_Job, Context]]") -> None:
+    while True:
+        job, context = calls.get()
+        context.run(job.help)
+        del job, context  # while this thread waits it keeps nothing alive
+
+
+class _Blas:
+    """The BLAS that NumPy calls, and how many of the calls in progress want it to have one thread."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self._libraries: list[Any] | None = None  # looked up when first needed: that costs a millisecond
+        self._before: list[int] = []
+        self._regions = 0
+
+    def can_be_limited(self) -> bool:
+        if self._libraries is None:
+            self._libraries = _blas_libraries()
+        return bool(self._libraries)
+
+    @contextmanager
+    def one_thread(self) -> Iterator[None]:
+        """The first of overlapping regions sets one thread, the last one restores what was there before."""
+        libraries = self._libraries or []
+        with self.lock:
+            if not self._regions:
+                self._before = [library.get_num_threads() for library in libraries]
+                self._set([1] * len(libraries))
+            self._regions += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._regions -= 1
+                if not self._regions:
+                    self._set(self._before)
+
+    def _set(self, numbers: list[int]) -> None:
+        for library, n in zip(self._libraries or [], numbers, strict=True):
+            # From 3.7 on threadpoolctl lets one thread of Python alone set the number, and ignores the others.
+            # Regions are counted here, so any thread may; and none is left in charge, so that a user's may too.
+            release = getattr(library, "clear_controlling_thread", lambda force: None)
+            release(force=True)
+            library.set_num_threads(n)
+            release(force=True)
+
+    def after_fork(self) -> None:
+        """In the child, where the threads are gone that were in a region."""
+        self.lock = Lock()
+        if self._regions:
+            self._set(self._before)
+        self._regions = 0
+
+
+def _blas_libraries() -> list[Any]:
+    """What limits the threads of each BLAS; none without threadpoolctl, or where a limit is of one thread alone."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ModuleNotFoundError:
+        return []
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    own_limit_per_thread = any(getattr(library, "threading_layer", "") == "openmp" for library in libraries)
+    return [] if own_limit_per_thread else libraries
+
+
+def _cpus() -> int:
+    """The number of CPUs that this process may run on, which can be fewer than the machine has."""
+    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on
+        return os.process_cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # on Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_num_threads = _cpus()
+_here = local()
+_workers = _Workers()
+_blas = _Blas()
+
+
+def _after_fork_in_child() -> None:
+    global _workers
+    _workers = _Workers()
+    _blas.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    # The lock is held during the fork, so that the child finds the count and the limit in step.
+    os.register_at_fork(
+        before=lambda: _blas.lock.acquire(),
+        after_in_parent=lambda: _blas.lock.release(),
+        after_in_child=_after_fork_in_child,
+    )
