@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -218,12 +219,13 @@ def test_an_error_in_a_thread_is_raised_in_the_caller_and_ends_the_work(in_calle
                 barrier.wait(TIMEOUT)
                 if (threading.get_ident() == caller) == in_caller:
                     raise ZeroDivisionError(f"item {item}")
+            time.sleep(0.001)
             done.append(item)
 
     before = blas_threads()
     with pytest.raises(ZeroDivisionError, match=r"^item [012]$"):
-        threads.share(work, range(100_000), blas=True)
-    assert len(done) < 100_000 - 1
+        threads.share(work, range(5000), blas=True)
+    assert len(done) < 4000
     assert blas_threads() == before
     threads.share(meet(3), range(3))  # the workers are still there
 
