@@ -165,5 +165,5 @@ def _unknown(name: str) -> str:
             "own with a rule, or .data if no gradient is wanted")
 
 
-Tensor.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]
-Tensor.__array_function__ = _array_function  # type: ignore[attr-defined]
+Tensor.__array_ufunc__ = _array_ufunc
+Tensor.__array_function__ = _array_function

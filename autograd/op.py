@@ -20,8 +20,8 @@ What the names in a rule mean (they are read once, when the op is defined):
     wanted          in a joint rule: one bool per input
 
 Whatever a rule names is saved for it, and nothing else. A rule is written with ops and operators, so it
-works on arrays (first order) and on Tensors (`create_graph=True`) alike; a rule's own array may be
-smaller work promoted to an op of its own, never NumPy on a Tensor.
+works on arrays (first order) and on Tensors (`create_graph=True`) alike. It never calls NumPy on what may
+be a Tensor: a part that has to be fast becomes an op, with rules of its own.
 
 The op's inputs are as many leading arguments as it has rules; the rest are parameters, which stay small.
 A rule may be None: no gradient flows into that input (indices, masks). One joint rule for several inputs

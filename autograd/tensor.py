@@ -127,6 +127,8 @@ class Tensor:
         __le__: ClassVar[Any]
         __gt__: ClassVar[Any]
         __ge__: ClassVar[Any]
+        __array_ufunc__: ClassVar[Any]
+        __array_function__: ClassVar[Any]
 
         def __getattr__(self, name: str) -> Any: ...
 

@@ -1,16 +1,17 @@
 """What the arguments' checks share."""
 
 import operator
+from typing import Any
 
 import numpy as np
 
 __all__ = ["kind", "whole_number"]
 
 
-def whole_number(where: str, name: str, value: object, at_least: int) -> int:
+def whole_number(where: str, name: str, value: Any, at_least: int) -> int:
     """`value` as an int; TypeError if it is no whole number (True is none), ValueError if it is too small."""
     try:
-        number = operator.index(value)  # type: ignore[arg-type]
+        number = operator.index(value)
     except TypeError:
         number = None
     if number is None or isinstance(value, bool):

@@ -41,7 +41,7 @@ class _BatchNorm(Module):
         return x * scale + (self.bias - self.running_mean * scale)
 
     def _check(self, x: Any) -> None:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: _check is not defined; it refuses what has a wrong shape")
 
     def _by_batch(self, x: Any) -> Tensor:
         """Normalized by the batch's own mean and variance, which the running averages take note of."""
