@@ -8,6 +8,7 @@ from . import numpy_face, operators  # noqa: F401  (importing them gives Tensor 
 from .backward import gradients
 from .check import anomaly, gradcheck
 from .graph import Node, Observer, no_grad, observe, scope
+from .kernels.memory import keep_freed_memory
 from .kernels.threads import get_num_threads, set_num_threads
 from .op import Op
 from .ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad, conv_transpose2d
@@ -74,7 +75,7 @@ from .ops.shape import (
 )
 from .ops.softmax import log_softmax, softmax
 from .scalar import Scalar
-from .show import draw, keep, listing
+from .show import draw, keep, listing, profile
 from .tensor import Tensor, get_default_dtype, set_default_dtype
 from .transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
@@ -149,6 +150,7 @@ __all__ = [
     "pad",
     "power",
     "prod",
+    "profile",
     "put",
     "real",
     "relu",
@@ -183,5 +185,7 @@ __all__ = [
     "vjp",
     "where",
 ]
+
+keep_freed_memory()
 
 __version__ = "0.1.0"

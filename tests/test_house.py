@@ -35,7 +35,7 @@ ORDER = (
 )
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}
 USERS_OF_KERNELS = ("autograd/kernels/", "autograd/ops/", "nn/optim")
-PUBLIC_KERNELS = "autograd.kernels.threads"  # ag.set_num_threads
+PUBLIC_KERNELS = ("autograd.kernels.threads", "autograd.kernels.memory")  # ag.set_num_threads; what import sets up
 KNOWN_BELOW = {"autograd": {"autograd"}, "nn": {"autograd", "nn"}, "datasets": {"datasets"}}
 
 
@@ -227,8 +227,8 @@ def test_mypy_finds_nothing():
 def wheel_files(tmp_path_factory):
     """What the wheel holds, built from a copy, so that no trace is left here."""
     copy, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in (*PACKAGES, "examples", "tests"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (*PACKAGES, "benchmarks", "examples", "tests"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", ".venv"))
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, copy)
     build = f"from hatchling import build; build.build_wheel({str(out)!r})"

@@ -12,16 +12,18 @@ a BLAS that it cannot limit (Apple's, one on OpenMP), products stay in the calli
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 from operator import index
 from queue import SimpleQueue
 from threading import Lock, Thread, local
 from typing import Any, SupportsIndex, TypeVar
 
-__all__ = ["get_num_threads", "set_num_threads", "share"]
+__all__ = ["SMALL_PRODUCT", "get_num_threads", "one_blas_thread", "set_num_threads", "share"]
 
 Item = TypeVar("Item")
+
+SMALL_PRODUCT = 1 << 18  # multiplications: up to here OpenBLAS takes one thread by itself
 
 
 def get_num_threads() -> int:
@@ -67,18 +69,30 @@ def share(work: Callable[[Iterator[Item]], None], items: Sequence[Item], blas: b
     >>> doubled
     [0, 2, 4, 6]
     """
-    if len(items) < 2 or getattr(_here, "at_work", False):
+    if getattr(_here, "at_work", False):
         work(iter(items))
     elif not blas:
         _share(work, items)
     elif _blas.can_be_limited():
-        with _blas.one_thread():
+        with _blas:
             _share(work, items)
     else:
         work(iter(items))
 
 
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """BLAS has one thread inside `with one_blas_thread():`, where it can be limited.
+
+    For products outside of `share` too: a product that wakes BLAS's own threads leaves them spinning for some 30 ms
+    (OpenBLAS), and so takes a core from the pool.
+    """
+    return _blas if _blas.can_be_limited() else nullcontext()
+
+
 def _share(work: Callable[[Iterator[Item]], None], items: Sequence[Item]) -> None:
+    if len(items) < 2:
+        work(iter(items))
+        return
     job = _Job(work, items)
     helpers = min(_num_threads, len(items)) - 1
     if helpers:
@@ -167,7 +181,10 @@ def _wait_for_jobs(calls: "SimpleQueue[tuple[_Job, Context]]") -> None:
 
 
 class _Blas:
-    """The BLAS that NumPy calls, and how many of the calls in progress want it to have one thread."""
+    """The BLAS that NumPy calls, limited to one thread inside `with`.
+
+    Regions overlap, so they are counted: the first of them sets one thread, the last one restores what was before.
+    """
 
     def __init__(self) -> None:
         self.lock = Lock()
@@ -180,31 +197,24 @@ class _Blas:
             self._libraries = _blas_libraries()
         return bool(self._libraries)
 
-    @contextmanager
-    def one_thread(self) -> Iterator[None]:
-        """The first of overlapping regions sets one thread, the last one restores what was there before."""
-        libraries = self._libraries or []
+    def __enter__(self) -> None:
         with self.lock:
             if not self._regions:
-                self._before = [library.get_num_threads() for library in libraries]
-                self._set([1] * len(libraries))
+                self._before = [library.get_num_threads() for library in self._libraries or []]
+                self._set([1] * len(self._before))
             self._regions += 1
-        try:
-            yield
-        finally:
-            with self.lock:
-                self._regions -= 1
-                if not self._regions:
-                    self._set(self._before)
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self._regions -= 1
+            if not self._regions:
+                self._set(self._before)
 
     def _set(self, numbers: list[int]) -> None:
         for library, n in zip(self._libraries or [], numbers, strict=True):
-            # From 3.7 on threadpoolctl lets one thread of Python alone set the number, and ignores the others.
-            # Regions are counted here, so any thread may; and none is left in charge, so that a user's may too.
-            release = getattr(library, "clear_controlling_thread", lambda force: None)
-            release(force=True)
-            library.set_num_threads(n)
-            release(force=True)
+            # From 3.7 on threadpoolctl's own way lets one thread of Python alone set the number, and ignores the
+            # others, unless that one is forgotten by force, which takes 6 us. Regions are counted here, so any may.
+            getattr(library, "_real_set_num_threads", library.set_num_threads)(n)
 
     def after_fork(self) -> None:
         """In the child, where the threads are gone that were in a region."""

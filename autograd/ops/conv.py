@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels import im2col
+from ..kernels import conv
 from ..kernels.window import Window, resolve
 from ..op import Op
 from ..tensor import value_of
@@ -28,7 +28,7 @@ __all__ = ["conv2d", "conv2d_input_grad", "conv2d_weight_grad", "conv_transpose2
 
 
 @Op
-def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
+def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, method="auto"):
     """Slides w over x and sums the products, adding b.
 
     x (N, H, W, C), w (KH, KW, C / groups, O), b (O,) or None -> (N, OH, OW, O).
@@ -48,11 +48,11 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
         raise ValueError(f"conv2d: b must have shape {w.shape[3:]}, one number per output channel of w {w.shape}, "
                          f"got {np.shape(b)}")
     window = resolve("conv2d", x.shape[1:3], w.shape[:2], stride, padding, dilation)
-    return im2col.conv2d(x, w, None if b is None else np.asarray(b), window, groups)
+    return conv.conv2d(x, w, None if b is None else np.asarray(b), window, groups, method)
 
 
 @Op
-def conv2d_input_grad(dout, w, x_shape, stride=1, padding=0, dilation=1, groups=1):
+def conv2d_input_grad(dout, w, x_shape, stride=1, padding=0, dilation=1, groups=1, method="auto"):
     """The gradient of conv2d by its input: what each pixel of x contributed to, weighted by dout.
 
     dout (N, OH, OW, O), w (KH, KW, C / groups, O) -> `x_shape` (N, H, W, C). The rest as for conv2d.
@@ -68,11 +68,11 @@ def conv2d_input_grad(dout, w, x_shape, stride=1, padding=0, dilation=1, groups=
     """
     dout, w = np.asarray(dout), np.asarray(w)
     window = _check_grad("conv2d_input_grad", dout.shape, x_shape, w.shape, stride, padding, dilation, groups)
-    return im2col.conv2d_input_grad(dout, w, window, groups)
+    return conv.conv2d_input_grad(dout, w, window, groups, method)
 
 
 @Op
-def conv2d_weight_grad(x, dout, w_shape, stride=1, padding=0, dilation=1, groups=1):
+def conv2d_weight_grad(x, dout, w_shape, stride=1, padding=0, dilation=1, groups=1, method="auto"):
     """The gradient of conv2d by its weights: the products of x and dout, summed over all windows.
 
     x (N, H, W, C), dout (N, OH, OW, O) -> `w_shape` (KH, KW, C / groups, O). The rest as for conv2d.
@@ -85,31 +85,35 @@ def conv2d_weight_grad(x, dout, w_shape, stride=1, padding=0, dilation=1, groups
     """
     x, dout = np.asarray(x), np.asarray(dout)
     window = _check_grad("conv2d_weight_grad", dout.shape, x.shape, w_shape, stride, padding, dilation, groups)
-    return im2col.conv2d_weight_grad(x, dout, window, groups)
+    return conv.conv2d_weight_grad(x, dout, window, groups, method)
 
 
 conv2d.vjp(
-    lambda g, w, x_shape, stride, padding, dilation, groups: conv2d_input_grad(
-        g, w, x_shape, stride, padding, dilation, groups
+    lambda g, w, x_shape, stride, padding, dilation, groups, method: conv2d_input_grad(
+        g, w, x_shape, stride, padding, dilation, groups, method
     ),
-    lambda g, x, w_shape, stride, padding, dilation, groups: conv2d_weight_grad(
-        x, g, w_shape, stride, padding, dilation, groups
+    lambda g, x, w_shape, stride, padding, dilation, groups, method: conv2d_weight_grad(
+        x, g, w_shape, stride, padding, dilation, groups, method
     ),
     lambda g: sum(g, (0, 1, 2)),
 )
 
 conv2d_input_grad.vjp(
-    lambda g, w, stride, padding, dilation, groups: conv2d(g, w, None, stride, padding, dilation, groups),
-    lambda g, dout, w_shape, stride, padding, dilation, groups: conv2d_weight_grad(
-        g, dout, w_shape, stride, padding, dilation, groups
+    lambda g, w, stride, padding, dilation, groups, method: conv2d(
+        g, w, None, stride, padding, dilation, groups, method
+    ),
+    lambda g, dout, w_shape, stride, padding, dilation, groups, method: conv2d_weight_grad(
+        g, dout, w_shape, stride, padding, dilation, groups, method
     ),
 )
 
 conv2d_weight_grad.vjp(
-    lambda g, dout, x_shape, stride, padding, dilation, groups: conv2d_input_grad(
-        dout, g, x_shape, stride, padding, dilation, groups
+    lambda g, dout, x_shape, stride, padding, dilation, groups, method: conv2d_input_grad(
+        dout, g, x_shape, stride, padding, dilation, groups, method
     ),
-    lambda g, x, stride, padding, dilation, groups: conv2d(x, g, None, stride, padding, dilation, groups),
+    lambda g, x, stride, padding, dilation, groups, method: conv2d(
+        x, g, None, stride, padding, dilation, groups, method
+    ),
 )
 
 

@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import blocks
 from ..kernels.erf import erf as _erf
+from ..kernels.products import is_finite
 from ..op import Op
 from ..tensor import value_of
 
 __all__ = [
     "abs", "add", "astype", "ceil", "clip", "conj", "cos", "divide", "erf", "exp", "expm1", "floor",
     "floor_divide", "gated_multiply", "imag", "log", "log1p", "maximum", "minimum", "mod", "multiply",
-    "negative", "power", "real", "refuse_complex", "relu", "round", "sigmoid", "sign", "sin", "softplus", "sqrt",
-    "square", "subtract", "tan", "tanh", "where",
+    "negative", "power", "real", "refuse_complex", "relu", "relu_grad", "round", "sigmoid", "sign", "sin",
+    "softplus", "sqrt", "square", "subtract", "tan", "tanh", "where",
 ]
 
 
@@ -84,8 +86,7 @@ def gated_multiply(a, d):
     array([0., 6.])
     """
     out = np.multiply(a, d)
-    # one dot product finds any NaN or inf; where it overflows by itself the slow way is right as well
-    if np.isfinite(np.vdot(out, out)):
+    if is_finite(np.asarray(out)):  # in one walk; where it says no by mistake the slow way is right as well
         return out
     return np.where(np.equal(a, 0) & ~np.isfinite(d), np.zeros_like(out), out)
 
@@ -373,10 +374,24 @@ def relu(x):
     Tensor([0., 2.], dtype=float32)
     """
     refuse_complex("relu", x)
-    return np.maximum(x, 0)
+    return blocks.relu(np.asarray(x))
 
 
-relu.vjp(lambda g, out: gated_multiply(out > 0, g))
+@Op(broadcasts=True)
+def relu_grad(dy, y):
+    """dy where y > 0, else 0, also where dy is infinite or NaN: shapes that broadcast -> their broadcast shape.
+
+    With y = relu(x) it is relu's rule. It is linear in dy, and no gradient flows into y.
+
+    >>> relu_grad(np.array([5.0, np.inf]), np.array([2.0, 0.0]))
+    array([5., 0.])
+    """
+    dy, y = np.asarray(dy), np.asarray(y)
+    return blocks.relu_grad(*((dy, y) if dy.shape == y.shape else np.broadcast_arrays(dy, y)))
+
+
+relu.vjp(lambda g, out: relu_grad(g, value_of(out)))
+relu_grad.vjp(lambda g, y: relu_grad(g, y), None)
 
 
 @Op

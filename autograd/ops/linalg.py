@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import products
+from ..kernels.threads import one_blas_thread
 from ..op import Op
 from ..tensor import value_of
 from .elementwise import multiply
@@ -29,7 +31,7 @@ def matmul(x, y):
     Tensor([11.], dtype=float32)
     """
     _check_product(np.shape(x), np.shape(y))
-    return np.matmul(x, y)
+    return products.matmul(np.asarray(x), np.asarray(y))
 
 
 def _check_product(x: tuple, y: tuple) -> None:
@@ -47,8 +49,8 @@ def _matmul_x(g: Any, y: Any, x_ndim: int) -> Any:
     if y.ndim == 1:
         return (expand_dims(g, -1) if x_ndim > 1 else g) * y  # (.., n, 1) * (k,) -> (.., n, k)
     if x_ndim == 1:
-        return _without_last(y @ expand_dims(g, -1))  # (.., k, m) @ (.., m, 1) -> (.., k)
-    return g @ swapaxes(y, -1, -2)  # (.., n, m) @ (.., m, k) -> (.., n, k)
+        return _without_last(matmul(y, expand_dims(g, -1)))  # (.., k, m) @ (.., m, 1) -> (.., k)
+    return matmul(g, swapaxes(y, -1, -2))  # (.., n, m) @ (.., m, k) -> (.., n, k)
 
 
 def _matmul_y(g: Any, x: Any, y_ndim: int) -> Any:
@@ -57,13 +59,13 @@ def _matmul_y(g: Any, x: Any, y_ndim: int) -> Any:
     if x.ndim == 1:
         return expand_dims(x, -1) * expand_dims(g, -2)  # (k, 1) * (.., 1, m) -> (.., k, m)
     if y_ndim > 2:
-        return swapaxes(x, -1, -2) @ g  # (.., k, n) @ (.., n, m) -> (.., k, m)
+        return matmul(swapaxes(x, -1, -2), g)  # (.., k, n) @ (.., n, m) -> (.., k, m)
     # one y for the whole batch: a single product sums over it, without a (.., k, m) array on the way
     count = _prod(x.shape[:-1])  # said, since -1 cannot be worked out where k or m is 0
     rows = reshape(x, (count, x.shape[-1]))  # (.., n, k) -> (N, k)
     if y_ndim == 1:
-        return swapaxes(rows, 0, 1) @ reshape(g, -1)  # (k, N) @ (N,)
-    return swapaxes(rows, 0, 1) @ reshape(g, (count, g.shape[-1]))  # (k, N) @ (N, m)
+        return matmul(swapaxes(rows, 0, 1), reshape(g, -1))  # (k, N) @ (N,)
+    return matmul(swapaxes(rows, 0, 1), reshape(g, (count, g.shape[-1])))  # (k, N) @ (N, m)
 
 
 def _without_last(x: Any) -> Any:
@@ -93,7 +95,8 @@ def dot(x: Any, y: Any) -> Any:
 
 @Op(broadcasts=True)  # an axis of length 1 goes with any length of the same letter
 def _einsum(*xs, subscripts):
-    return np.einsum(subscripts, *xs, optimize=len(xs) > 1)
+    with one_blas_thread():  # NumPy makes matrix products of it where it can
+        return np.einsum(subscripts, *xs, optimize=len(xs) > 1)
 
 
 _einsum.vjp(lambda g, xs, xs_shape, subscripts, wanted: (

@@ -1,4 +1,4 @@
-"""Batch normalization as one op with a joint rule."""
+"""Batch normalization as one op with a joint rule, and the two ops that the rule is made of."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import channels as kernel
 from ..op import Op
 from .elementwise import refuse_complex, sqrt
 from .reduce import sum
 
-__all__ = ["batch_norm"]
+__all__ = ["batch_norm", "channel_products", "channel_sum"]
 
 
 @Op(outputs=("y", "mean", "var"))
@@ -38,35 +39,80 @@ def batch_norm(x, weight, bias, eps=1e-5):
                          f"bias must be {channels}, got {weight.shape} and {bias.shape}")
     if not x.size:
         raise ValueError(f"batch_norm: x {x.shape} has no elements to take a mean of")
-    rows = x.reshape(-1, channels[0])  # (.., C) -> (M, C)
-    mean = rows.mean(axis=0)
-    out = rows - mean
-    exact = np.float32 if x.dtype == np.float16 else x.dtype  # float16 stops counting at 2048
-    # one pass, no (M, C) array of squares
-    var = (np.einsum("mc,mc->c", out, out, dtype=exact) / rows.shape[0]).astype(out.dtype)
-    out *= weight / np.sqrt(var + eps)
-    out += bias
+    rows = _rows(x if x.dtype.kind == "f" else x.astype(np.float64))
+    mean, var = kernel.moments(rows)
+    out = kernel.normalize(rows, mean, weight / np.sqrt(var + eps), bias)
     return out.reshape(x.shape), mean, var  # (M, C) -> (.., C)
+
+
+@Op
+def channel_products(dy, x, mean):
+    """sum(dy * (x - mean)) over all axes but the last: dy and x (.., C), mean (C,) -> (C,).
+
+    >>> import numpy as np
+    >>> channel_products(np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]]), np.array([3.0]))
+    array([4.])
+    """
+    return kernel.centred_products(_rows(dy), _rows(x), np.asarray(mean))
+
+
+channel_products.vjp(
+    lambda g, x, mean: g * (x - mean),
+    lambda g, dy: g * dy,
+    lambda g, dy: -g * sum(dy, _leading(dy)),
+)
+
+
+@Op
+def channel_sum(dy, x, mean, by_dy, by_x, constant):
+    """by_dy * dy + by_x * (x - mean) + constant: dy and x (.., C), the others (C,) -> (.., C), in one walk.
+
+    >>> import numpy as np
+    >>> one = np.ones(1)
+    >>> channel_sum(np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]]), 3 * one, 10 * one, one, one)
+    array([[11.],
+           [23.]])
+    """
+    vectors = [np.asarray(vector) for vector in (mean, by_dy, by_x, constant)]
+    return kernel.combine(_rows(dy), _rows(x), *vectors).reshape(np.shape(x))  # (M, C) -> (.., C)
+
+
+channel_sum.vjp(
+    lambda g, by_dy: g * by_dy,
+    lambda g, by_x: g * by_x,
+    lambda g, by_x: -by_x * sum(g, _leading(g)),
+    lambda g, dy: sum(g * dy, _leading(dy)),
+    lambda g, x, mean: channel_products(g, x, mean),
+    lambda g: sum(g, _leading(g)),
+)
 
 
 def _batch_norm_rule(g: Any, x: Any, weight: Any, mean: Any, var: Any, eps: float, wanted: Any) -> tuple:
     """With c = x - mean, s = 1 / sqrt(var + eps) and sums over the M elements of a channel:
 
     dy/dx pulls gy back to  w s (gy - sum(gy) / M - c s^2 sum(gy c) / M),  mean to gmean / M,
-    var to 2 c gvar / M; here the terms are gathered so that each array is passed over once.
+    var to 2 c gvar / M; here the terms are gathered so that each array is walked through once.
     """
     gy, gmean, gvar = g
-    axes = tuple(range(x.ndim - 1))
     count = x.size // x.shape[-1]
-    centred = x - mean
     scale = 1 / sqrt(var + eps)
-    g_bias = sum(gy, axes)
-    along = sum(gy * centred, axes)
+    g_bias = sum(gy, _leading(x))
+    along = channel_products(gy, x, mean)
     if not wanted[0]:
         return None, along * scale, g_bias
     slope = weight * scale
-    g_x = slope * gy + centred * ((2 * gvar - slope * scale * scale * along) / count)
-    return g_x + (gmean - slope * g_bias) / count, along * scale, g_bias
+    by_x = (2 * gvar - slope * scale * scale * along) / count
+    return channel_sum(gy, x, mean, slope, by_x, (gmean - slope * g_bias) / count), along * scale, g_bias
 
 
 batch_norm.vjp(_batch_norm_rule, inputs=3)
+
+
+def _rows(x: Any) -> Any:
+    """(.., C) -> (M, C)."""
+    return np.asarray(x).reshape(-1, np.shape(x)[-1])
+
+
+def _leading(x: Any) -> tuple[int, ...]:
+    """All axes but the last."""
+    return tuple(range(x.ndim - 1))

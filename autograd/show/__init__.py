@@ -1,7 +1,8 @@
-"""The graph shown: as text and as a picture."""
+"""The graph shown, as text and as a picture, and where its time goes."""
 
 from .dot import draw
 from .keeping import keep
+from .profiling import profile
 from .text import listing
 
-__all__ = ["draw", "keep", "listing"]
+__all__ = ["draw", "keep", "listing", "profile"]

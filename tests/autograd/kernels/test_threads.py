@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd.kernels import im2col, pooling, threads
+from autograd.kernels import conv, im2col, pooling, threads
 from autograd.kernels.window import resolve
 
 ROOT = Path(__file__).parents[3]
@@ -83,9 +83,9 @@ def test_convolution_and_gradients_have_the_same_bits_for_any_number_of_threads(
         patch.setattr(im2col, "_LEAST_PIXELS", 4)
         patch.setattr(im2col, "_LEAST_PIXELS_WEIGHT_GRAD", 4)
         one, two, three = bits_for_1_2_3_threads(lambda: (
-            im2col.conv2d(x, w, w[0, 0, 0], window, groups),
-            im2col.conv2d_input_grad(dout, w, window, groups),
-            im2col.conv2d_weight_grad(x, dout, window, groups),
+            conv.conv2d(x, w, w[0, 0, 0], window, groups),
+            conv.conv2d_input_grad(dout, w, window, groups),
+            conv.conv2d_weight_grad(x, dout, window, groups),
         ))
     assert one == two == three
 
@@ -97,9 +97,9 @@ def test_so_do_convolutions_of_real_sizes(n, size, c, o):
     x, w, dout = (rng.standard_normal(shape, dtype=np.float32) for shape in (
         (n, size, size, c), (3, 3, c, o), (n, size, size, o)))
     one, two, three = bits_for_1_2_3_threads(lambda: (
-        im2col.conv2d(x, w, w[0, 0, 0], window),
-        im2col.conv2d_input_grad(dout, w, window),
-        im2col.conv2d_weight_grad(x, dout, window),
+        conv.conv2d(x, w, w[0, 0, 0], window),
+        conv.conv2d_input_grad(dout, w, window),
+        conv.conv2d_weight_grad(x, dout, window),
     ))
     assert one == two == three
 

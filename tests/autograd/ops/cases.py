@@ -21,7 +21,7 @@ import numpy as np
 from scipy import special
 
 import autograd as ag
-from autograd.ops import elementwise, index, pool, registry, shape
+from autograd.ops import elementwise, index, norm, pool, registry, shape
 
 from . import naive
 from .naive import each, reduced
@@ -189,6 +189,8 @@ ELEMENTWISE = [
     case("sigmoid", ag.sigmoid, each(naive.sigmoid), normal(2, 3)),
     case("softplus", ag.softplus, each(lambda x: math.log(1 + math.exp(x))), normal(2, 3), dtypes=REAL),
     case("relu", ag.relu, each(lambda x: x if x > 0 else 0 * x), distinct(2, 3), dtypes=REAL_OR_INTEGER),
+    case("relu_grad", elementwise.relu_grad, each(lambda dy, y: dy if y > 0 else 0 * dy), normal(3), mask(2, 3),
+         dtypes=REAL),
     case("erf", ag.erf, each("erf"), normal(2, 3), dtypes=REAL),
     case("maximum", ag.maximum, each(max), distinct(4, 3), distinct(3, offset=0.125), dtypes=REAL_OR_INTEGER),
     case("minimum", ag.minimum, each(min), distinct(4, 3), distinct(3, offset=0.125), dtypes=REAL_OR_INTEGER),
@@ -310,6 +312,10 @@ SOFTMAX = [
 NORM = [
     case("batch_norm", lambda x, w, b: ag.batch_norm(x, w, b, eps=1e-3),
          lambda x, w, b: naive.batch_norm(x, w, b, eps=1e-3), normal(4, 2, 3), normal(3), normal(3), dtypes=REAL),
+    case("channel_products", norm.channel_products, naive.channel_products, normal(4, 2, 3), normal(4, 2, 3), normal(3),
+         dtypes=REAL),
+    case("channel_sum", norm.channel_sum, naive.channel_sum, normal(4, 2, 3), normal(4, 2, 3), normal(3), normal(3),
+         normal(3), normal(3), dtypes=REAL),
 ]
 
 CASES = [*ELEMENTWISE, *REDUCE, *SHAPE, *INDEX, *LINALG, *CONV, *POOL, *SOFTMAX, *NORM]

@@ -102,6 +102,22 @@ def batch_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> tuple
     return y, np.array(means), np.array(variances)
 
 
+def channel_products(dy: Array, x: Array, mean: Array) -> Array:
+    """The sum of dy * (x - mean), a channel at a time."""
+    return np.array([math.fsum(d.item() * (v.item() - m.item()) for d, v in zip(dy[..., c].flat, x[..., c].flat,
+                                                                                strict=True))
+                     for c, m in enumerate(mean)])
+
+
+def channel_sum(dy: Array, x: Array, mean: Array, by_dy: Array, by_x: Array, constant: Array) -> Array:
+    """by_dy * dy + by_x * (x - mean) + constant, a number at a time."""
+    out = np.zeros(x.shape)
+    for at in np.ndindex(*x.shape):
+        c = at[-1]
+        out[at] = by_dy[c] * dy[at] + by_x[c] * (x[at] - mean[c]) + constant[c]
+    return out
+
+
 # ---------------------------------------------------------------------- products
 
 

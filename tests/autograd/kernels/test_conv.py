@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd.kernels import im2col
-from autograd.kernels.im2col import conv2d, conv2d_input_grad, conv2d_weight_grad
+from autograd.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
 from autograd.kernels.window import resolve
 
 
@@ -105,10 +105,10 @@ def test_the_chunks_cover_each_output_row_once_and_in_order(images, height, widt
 
 def test_a_large_image_is_cut_into_rows_and_small_images_go_together():
     window = resolve("demo", (64, 64), 3, 1, 1)
-    half_a_megabyte_an_image = list(im2col._cut(4, window, (1 << 19) // 64, 1))
-    assert [chunk.images for chunk in half_a_megabyte_an_image] == [slice(0, 2), slice(2, 4)]
-    four_megabytes_an_image = list(im2col._cut(1, window, (4 << 20) // 64, 1))
-    assert [chunk.rows for chunk in four_megabytes_an_image] == [slice(i, i + 16) for i in (0, 16, 32, 48)]
+    quarter_of_a_megabyte_an_image = list(im2col._cut(4, window, (1 << 18) // 64, 1))
+    assert [chunk.images for chunk in quarter_of_a_megabyte_an_image] == [slice(0, 2), slice(2, 4)]
+    two_megabytes_an_image = list(im2col._cut(1, window, (2 << 20) // 64, 1))
+    assert [chunk.rows for chunk in two_megabytes_an_image] == [slice(i, i + 16) for i in (0, 16, 32, 48)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,132 @@
+"""2-D convolution and its two gradients: checks shapes and chooses the way.
+
+There are two: `im2col`, for everything, and `winograd`, for 3x3 kernels of stride 1 in float32. The choice depends on
+shapes and dtypes alone, never on timing or the number of threads, so the same call gives the same bits.
+
+Arrays are NHWC, weights (KH, KW, C / groups, O). All is linear: complex numbers are not conjugated.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from . import im2col, winograd
+from .window import Window
+
+__all__ = ["METHODS", "conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
+
+Array = np.ndarray[Any, Any]
+
+METHODS = ("auto", "im2col", "winograd")
+
+
+def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1, method: str = "auto") -> Array:
+    """The 2-D convolution (cross-correlation) of x with w, plus b.
+
+    x (N, H, W, C), w (KH, KW, C / groups, O), b (O,) or None -> (N, OH, OW, O), of the dtype that NumPy
+    promotes the arguments to. Raises ValueError if the shapes do not fit each other and the window, or the method
+    does not fit them.
+
+    >>> from autograd.kernels.window import resolve
+    >>> window = resolve("conv2d", size=(3, 3), kernel=2, stride=1, padding=0)
+    >>> conv2d(np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1)), None, window)[0, :, :, 0]
+    array([[4., 4.],
+           [4., 4.]])
+    """
+    _check_weights("conv2d", w.shape, window, groups)
+    _check("conv2d", "x", x, (*window.size, w.shape[2] * groups))
+    if b is not None and b.shape != w.shape[3:]:
+        raise ValueError(f"conv2d: b has shape {b.shape} but w {w.shape} has {w.shape[3]} outputs")
+    dtypes = (x.dtype, w.dtype) if b is None else (x.dtype, w.dtype, b.dtype)
+    if _by_winograd("conv2d", method, len(x), window, w.shape, groups, dtypes):
+        return winograd.conv2d(x, w, b, window)
+    return im2col.conv2d(x, w, b, window, groups)
+
+
+def conv2d_input_grad(dout: Array, w: Array, window: Window, groups: int = 1, method: str = "auto") -> Array:
+    """The gradient of sum(dout * conv2d(x, w)) with respect to x.
+
+    dout (N, OH, OW, O), w (KH, KW, C / groups, O) -> (N, H, W, C), where (H, W) is the window's size.
+    Raises ValueError if the shapes do not fit each other and the window, or the method does not fit them.
+    """
+    _check_weights("conv2d_input_grad", w.shape, window, groups)
+    _check("conv2d_input_grad", "dout", dout, (*window.out, w.shape[3]))
+    mirrored = _mirrored(window)
+    if mirrored is None:
+        _by_winograd("conv2d_input_grad", method, len(dout), window, w.shape, groups, (dout.dtype, w.dtype))
+        return im2col.scatter(dout, w, window, groups)
+    return conv2d(dout, _mirror(w, groups), None, mirrored, groups, method)
+
+
+def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1, method: str = "auto") -> Array:
+    """The gradient of sum(dout * conv2d(x, w)) with respect to w.
+
+    x (N, H, W, C), dout (N, OH, OW, O) -> (KH, KW, C / groups, O), zeros for an empty batch.
+    Raises ValueError if the shapes do not fit each other and the window, or the method does not fit them.
+    """
+    shape = (*window.kernel, x.shape[-1] // max(groups, 1), dout.shape[-1])
+    _check_weights("conv2d_weight_grad", shape, window, groups)
+    _check("conv2d_weight_grad", "x", x, (*window.size, shape[2] * groups))
+    _check("conv2d_weight_grad", "dout", dout, (*window.out, shape[3]), len(x))
+    if _by_winograd("conv2d_weight_grad", method, len(x), window, shape, groups, (x.dtype, dout.dtype)):
+        return winograd.conv2d_weight_grad(x, dout, window)
+    return im2col.conv2d_weight_grad(x, dout, window, groups)
+
+
+def _by_winograd(op: str, method: str, images: int, window: Window, w_shape: tuple[int, ...], groups: int,
+                 dtypes: tuple[np.dtype[Any], ...]) -> bool:
+    """Whether the method, or for "auto" the shapes and dtypes, say so; raises where the method is unknown or unfit."""
+    if method not in METHODS:
+        raise ValueError(f'{op}: method {method!r} is unknown; use "auto", "im2col" or "winograd"')
+    if method == "im2col":
+        return False
+    fits = winograd.fits(window, groups, *dtypes)
+    if method == "winograd":
+        if not fits:
+            kinds = ", ".join(map(str, dtypes))
+            raise ValueError(
+                f'{op}: method "winograd" takes a 3x3 kernel, stride 1, dilation 1, padding of 2 at most, one group '
+                f"and float32 alone, not kernel {window.kernel}, stride {window.stride}, dilation {window.dilation}, "
+                f'padding {window.padding}, groups {groups}, {kinds}; use "auto"'
+            )
+        return True
+    return fits and winograd.pays(images, window, *w_shape[2:])
+
+
+def _mirrored(window: Window) -> Window | None:
+    """The window whose convolution of dout with mirrored weights is the input gradient, if there is one.
+
+    Input pixel i is seen by the outputs i + padding - k * dilation: a window over dout, its taps read
+    backwards, padded by what the padding leaves of the span. A stride would put zeros between the outputs.
+    """
+    if window.stride != (1, 1):
+        return None
+    (top, bottom), (left, right) = window.padding
+    rows, columns = window.span[0] - 1, window.span[1] - 1
+    if max(top, bottom) > rows or max(left, right) > columns:
+        return None  # padding wider than the kernel: nobody needs it to be fast
+    padding = ((rows - top, rows - bottom), (columns - left, columns - right))
+    return Window(window.out, window.kernel, (1, 1), padding, window.dilation, window.size)
+
+
+def _mirror(w: Array, groups: int) -> Array:
+    """The taps backwards and each group transposed: w (KH, KW, C/groups, O) -> (KH, KW, O/groups, C)."""
+    kh, kw, c, o = w.shape
+    w = w[::-1, ::-1].reshape(kh, kw, c, groups, o // groups)
+    return w.transpose(0, 1, 4, 3, 2).reshape(kh, kw, o // groups, groups * c)
+
+
+def _check(op: str, name: str, array: Array, image: tuple[int, ...], batch: int | None = None) -> None:
+    # Not only a courtesy: strided views of an array that is too small would read memory that is not its own.
+    if array.ndim == 4 and array.shape[1:] == image and batch in (None, len(array)):
+        return
+    expected = ", ".join(str(n) for n in ("N" if batch is None else batch, *image))
+    raise ValueError(f"{op}: {name} has shape {array.shape} but ({expected}) is expected")
+
+
+def _check_weights(op: str, shape: tuple[int, ...], window: Window, groups: int) -> None:
+    if len(shape) != 4 or shape[:2] != window.kernel:
+        kh, kw = window.kernel
+        raise ValueError(f"{op}: w has shape {shape} but ({kh}, {kw}, C / groups, O) is expected")
+    if groups < 1 or shape[3] % groups:
+        raise ValueError(f"{op}: {shape[3]} output channels cannot be divided into {groups} groups")

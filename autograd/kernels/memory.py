@@ -1,0 +1,74 @@
+"""Memory that is kept, so that a step does not pay for the same pages again.
+
+A fresh array of megabytes costs as much as the arithmetic on it: the system hands out its pages one by one and
+clears each. Two remedies, both for the whole process:
+
+- `keep_freed_memory` tells glibc's allocator to keep what is freed for the next array, where it gives large arrays
+  back at once by default. np.maximum(x, 0) into new memory then took 0.22 in place of 0.63 ms for 1 MiB and 3.2 in
+  place of 4.0 ms for 16 MiB, as long as into an array that is there already. Called when autograd is imported;
+  the environment variable IM2GRAD_KEEP_MEMORY=0 leaves the allocator as it is.
+- `Scratch` lends a thread the buffers that its last kernel used. They never leave the kernel: what a kernel
+  returns is always a new array.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from math import prod
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Scratch", "keep_freed_memory"]
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3), malloc.h
+_LARGEST_INT = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Has the allocator keep up to 2 GiB of freed memory; False where it is not glibc's, or is to stay as it is."""
+    if os.environ.get("IM2GRAD_KEEP_MEMORY") == "0" or not _is_glibc():
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    # arrays of up to 1 GiB come from the heap, and the heap's top goes back when 2 GiB of it are free
+    return bool(mallopt(_M_MMAP_THRESHOLD, 2**30) and mallopt(_M_TRIM_THRESHOLD, _LARGEST_INT))
+
+
+def _is_glibc() -> bool:
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (AttributeError, ValueError, OSError):  # Windows has no confstr, macOS and musl not this name
+        return False
+
+
+class Scratch:
+    """The calling thread's buffers, lent inside `with Scratch() as scratch:` and kept for the next one.
+
+    >>> with Scratch() as scratch:
+    ...     columns = scratch.array("columns", (2, 3), np.float32)  # what was in it is anybody's guess
+    >>> columns.shape, columns.dtype
+    ((2, 3), dtype('float32'))
+    """
+
+    __slots__ = ("_buffers",)
+
+    _of_thread = threading.local()
+
+    def __enter__(self) -> Scratch:
+        # taken out of the thread's hands, so that a kernel that begins inside of this one makes its own
+        self._buffers: dict[str, np.ndarray] = self._of_thread.__dict__.pop("buffers", {})
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._of_thread.buffers = self._buffers
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """An array of that shape whose contents are undefined; the same memory whenever the name is the same."""
+        dtype = np.dtype(dtype)
+        size = prod(shape) * dtype.itemsize
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.size < size:
+            buffer = self._buffers[name] = np.empty(size, np.uint8)
+        return buffer[:size].view(dtype).reshape(shape)

@@ -1,0 +1,75 @@
+"""Matrix products that share their work out to this package's threads, each with BLAS in one thread.
+
+BLAS could use threads of its own, but after a product they go on spinning for some 30 ms in wait of the next
+(OpenBLAS), on the cores that the pool needs then: Winograd's convolutions ran at single speed until no product in a
+step woke them. Cuts depend on shapes alone, so the bits are the same for any number of threads.
+"""
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .chunks import even
+from .threads import SMALL_PRODUCT, one_blas_thread, share
+
+__all__ = ["is_finite", "matmul"]
+
+Array = np.ndarray[Any, Any]
+
+_PIECE = 1 << 23  # multiplications in a piece: about 0.2 ms, a few times what a handover costs
+_PIECES = 16  # at the most
+_DOT = 1 << 13  # numbers: up to 10,000 OpenBLAS takes a dot product in one thread
+
+
+def matmul(x: Array, y: Array) -> Array:
+    """np.matmul(x, y): x (.., n, k), y (.., k, m) -> (.., n, m), as NumPy broadcasts and promotes them.
+
+    >>> matmul(np.ones((2, 3)), np.ones((3, 1)))
+    array([[3.],
+           [3.]])
+    """
+    count = prod(x.shape) * (y.shape[-1] if y.ndim > 1 else 1)
+    if count <= SMALL_PRODUCT or x.dtype != y.dtype or x.dtype.kind not in "fc":
+        return np.matmul(x, y)
+    if y.ndim == 2 and x.ndim > 2:  # one product in place of many
+        return matmul(x.reshape(-1, x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[1])  # (.., n, k) -> (N, k)
+    if x.ndim != 2 or y.ndim != 2 or count < 2 * _PIECE:
+        with one_blas_thread():
+            return np.matmul(x, y)
+    return _in_pieces(x, y, -(-count // _PIECE))
+
+
+def _in_pieces(x: Array, y: Array, pieces: int) -> Array:
+    """x (n, k) @ y (k, m), the longer of n and m cut into pieces."""
+    n, m = len(x), y.shape[1]
+    out = np.empty((n, m), x.dtype)
+    cuts = list(even(max(n, m), -(-max(n, m) // min(pieces, _PIECES))))
+
+    def work(parts: Iterator[slice]) -> None:
+        for part in parts:
+            if n >= m:
+                np.matmul(x[part], y, out=out[part])
+            else:
+                np.matmul(x, y[:, part], out=out[:, part])
+
+    share(work, cuts, blas=True)
+    return out
+
+
+def is_finite(x: Array) -> bool:
+    """Whether no number of x is infinite or NaN; may say False where the sum of squares overflows.
+
+    A dot product finds out in one walk, in parts that leave BLAS's threads asleep.
+
+    >>> bool(is_finite(np.array([1.0, np.inf])))
+    False
+    """
+    flat = x.reshape(-1)
+    whole = flat.size - flat.size % _DOT
+    total: Any = np.vdot(flat[whole:], flat[whole:])
+    if whole:
+        rows = flat[:whole].reshape(-1, _DOT)  # (n,) -> (n / 8192, 8192)
+        total = total + np.vecdot(rows, rows).sum()
+    return bool(np.isfinite(total))
