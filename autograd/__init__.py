@@ -52,7 +52,7 @@ from .ops.elementwise import (
 )
 from .ops.index import put, scatter, take
 from .ops.linalg import dot, einsum, matmul
-from .ops.norm import batch_norm
+from .ops.norm import batch_norm, layer_norm
 from .ops.pool import avg_pool2d, max_pool2d, max_unpool2d
 from .ops.reduce import cumsum, logsumexp, max, mean, min, norm, prod, sum, var
 from .ops.shape import (
@@ -127,6 +127,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "keep",
+    "layer_norm",
     "listing",
     "log",
     "log1p",

@@ -27,6 +27,8 @@ from .tensor import Tensor, as_array, wrap
 
 __all__ = ["backward", "gradients"]
 
+_PLAIN_TYPES = frozenset([np.ndarray, np.float32, np.float64])  # of gradients that need no second look
+
 
 def backward(y: Any, g: Any = None, create_graph: bool = False, retain_graph: bool | None = None) -> None:
     """`y.backward()`: adds dy/dx to `x.grad` of every leaf `x` that `y` was made from; frees what was saved for it.
@@ -134,15 +136,16 @@ class _Pass:
             raise _freed(freed)
         found: dict[Node, Tensor] = {}
         observer = current_mode().observer
+        take, retain = self.grads.pop, self.retain
         for node in nodes:
-            g = self.grads.pop(node, None)
-            if g is not None and (node.hooks or node.tensor is not None or targets is not None):
+            g = take(node, None)
+            if g is not None and (targets is not None or node.tensor is not None or node.hooks):
                 g = self._finish(node, g, targets, found)
             if not node.parents or node in last:
                 continue
             if g is not None:
                 self._pull(node, g, needed, observer)
-            if not self.retain:
+            if not retain:
                 node.saved = None
         return found
 
@@ -192,7 +195,7 @@ class _Pass:
             raise _freed(node)
         if node.outputs is not None:
             g = self._all_outputs(node, g)
-        plan = node.plan
+        plan, grads = node.plan, self.grads
         saved = plan.saved_tensors(node) if self.create_graph else node.saved
         for index, rule, pick in plan.rules:
             if index is None:
@@ -201,7 +204,20 @@ class _Pass:
             parent = parents[index]
             if needed is not None and parent not in needed:
                 continue
-            self._add(parent, self._fit(_run(rule, node, index, g, pick(saved), observer), node, index))
+            if observer is None:
+                try:
+                    part = rule(g, *pick(saved))
+                except Exception as error:
+                    _explain(error, node, index)
+                    raise
+            else:
+                part = _run(rule, node, index, g, pick(saved), observer)
+            if type(part) not in _PLAIN_TYPES or part.shape != parent.shape or part.dtype is not parent.dtype:
+                part = self._fit(part, node, index)
+            if parent in grads:
+                self._add(parent, part)
+            else:
+                grads[parent] = part  # as it is: it may be a view, so it is never written to
 
     def _pull_jointly(self, node: Node, g: Any, rule: Callable, values: tuple, needed: set[Node] | None,
                       observer: Observer | None) -> None:
@@ -267,9 +283,13 @@ def _run(rule: Callable, node: Node, index: int | None, g: Any, values: tuple, o
     try:
         return rule(g, *values)
     except Exception as error:
-        what = "joint rule" if index is None else f"rule for {node.op.input_name(index)!r}"
-        error.add_note(f"in the backward {what} of {node.op.name}" + (f", scope {node.scope!r}" if node.scope else ""))
+        _explain(error, node, index)
         raise
+
+
+def _explain(error: Exception, node: Node, index: int | None) -> None:
+    what = "joint rule" if index is None else f"rule for {node.op.input_name(index)!r}"
+    error.add_note(f"in the backward {what} of {node.op.name}" + (f", scope {node.scope!r}" if node.scope else ""))
 
 
 def _numbers(g: Any, like: Any) -> np.ndarray:

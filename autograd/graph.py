@@ -10,8 +10,8 @@ in this thread or task only and costs one look-up per op. This file knows no op 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ContextDecorator
 from contextvars import ContextVar
 from itertools import count
 from typing import Any, NamedTuple
@@ -66,8 +66,14 @@ class Node:
     kept     what `keep` put aside for pictures, or None
     """
 
-    __slots__ = ("__weakref__", "dtype", "hooks", "index", "kept", "order", "outputs", "params", "parents",
-                 "plan", "saved", "scope", "shape", "tensor")
+    __slots__ = ("__dict__", "__weakref__", "dtype", "order", "params", "parents", "plan", "saved", "scope", "shape")
+
+    # what few nodes have stands on the class until it is set: setting it for every node took a tenth of an op's time
+    index: int | None = None
+    tensor: Any = None
+    hooks: dict | None = None
+    outputs: list | None = None
+    kept: Any = None
 
     def __init__(self, plan: Any, parents: tuple, params: dict, saved: tuple | None, shape: Any, dtype: Any,
                  scope: str) -> None:
@@ -79,11 +85,6 @@ class Node:
         self.dtype = dtype
         self.scope = scope
         self.order = _next_order()
-        self.index: int | None = None
-        self.tensor: Any = None
-        self.hooks: dict | None = None
-        self.outputs: list | None = None
-        self.kept: Any = None
 
     @property
     def op(self) -> Any:
@@ -102,13 +103,23 @@ class Node:
         return f"<Node {made_by} {self.shape} {self.dtype}>"
 
 
-@contextmanager
-def _mode_with(**changes: Any) -> Iterator[None]:
-    token = _mode.set(_mode.get()._replace(**changes))
-    try:
-        yield
-    finally:
-        _mode.reset(token)
+class _Within(ContextDecorator):
+    """`with _Within(change):` has the mode that `change` makes of the one around it; a decorator, too.
+
+    A class, since `contextmanager` takes three times as long, and each call of a module enters a scope.
+    """
+
+    def __init__(self, change: Callable[[Mode], Mode]) -> None:
+        self._change = change
+
+    def __enter__(self) -> None:
+        self._token = _mode.set(self._change(_mode.get()))
+
+    def __exit__(self, *error: object) -> None:
+        _mode.reset(self._token)
+
+    def _recreate_cm(self) -> _Within:  # for each call of a decorated function, which may run in several threads
+        return _Within(self._change)
 
 
 def no_grad() -> Any:
@@ -122,12 +133,12 @@ def no_grad() -> Any:
     ...     print((w * 2).requires_grad)
     False
     """
-    return _mode_with(recording=False)
+    return _Within(lambda mode: Mode(False, mode.observer, mode.scope))
 
 
 def recording() -> Any:
     """Everything is recorded inside `with recording():`, even within `no_grad` (backward needs it)."""
-    return _mode_with(recording=True)
+    return _Within(lambda mode: Mode(True, mode.observer, mode.scope))
 
 
 def scope(name: str) -> Any:
@@ -140,14 +151,7 @@ def scope(name: str) -> Any:
     >>> y.scope
     'encoder/norm'
     """
-    return _scope(name)
-
-
-@contextmanager
-def _scope(name: str) -> Iterator[None]:
-    outer = _mode.get().scope
-    with _mode_with(scope=f"{outer}/{name}" if outer else name):
-        yield
+    return _Within(lambda mode: Mode(mode.recording, mode.observer, f"{mode.scope}/{name}" if mode.scope else name))
 
 
 class _Nested(Observer):
@@ -166,11 +170,6 @@ class _Nested(Observer):
 
 def observe(observer: Observer) -> Any:
     """`observer` goes around every op and rule called inside `with observe(observer):`; observers nest."""
-    return _observe(observer)
-
-
-@contextmanager
-def _observe(observer: Observer) -> Iterator[None]:
-    outer = _mode.get().observer
-    with _mode_with(observer=observer if outer is None else _Nested(outer, observer)):
-        yield
+    return _Within(lambda mode: Mode(
+        mode.recording, observer if mode.observer is None else _Nested(mode.observer, observer), mode.scope
+    ))

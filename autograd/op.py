@@ -75,13 +75,10 @@ class Plan:
 
 
 def _picker(positions: list[int]) -> Callable[[Any], tuple]:
-    """A function that takes those items as a tuple; itemgetter does it in C, but gives no tuple for one."""
-    if not positions:
-        return lambda values: ()
-    if len(positions) == 1:
-        (at,) = positions
-        return lambda values: (values[at],)
-    return itemgetter(*positions)
+    """A function that takes those items out of a tuple, as a tuple, in C."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return itemgetter(slice(positions[0], positions[0] + 1) if positions else slice(0))  # of one item it makes no tuple
 
 
 class Op:
@@ -166,6 +163,7 @@ class Op:
         self._joint = joint
         self._inputs = self._arguments[:n_inputs]
         self._params = [*self._arguments[n_inputs:], *self._keywords]
+        self._known_params = frozenset(self._params)
         names = [*self._inputs, *([self._variadic] if self._variadic else [])]
         shapes = [f"{name}_shape" for name in names]
         allowed = [*names, "out", *(["aux"] if self._has_aux else []), *self.output_names, *self._params]
@@ -178,7 +176,9 @@ class Op:
         self._positions = {name: at for at, name in enumerate(layout)}
         self._simple = layout == [*names, "out", "aux"] and not (self._variadic or self._has_aux)
         self._n_args = -1 if self._variadic else n_inputs
-        self._plans: dict[tuple[bool, ...], Plan] = {}
+        quick = {1: Op._call_one, 2: Op._call_two} if self._simple and not self.output_names else {}
+        self._quickest: Callable = quick.get(n_inputs, Op._call)
+        self._plans: dict[int, Plan] = {}  # by a bit for each input that needs a gradient, and one above them all
 
     def _read(self, rule: Callable | None, index: int, allowed: list[str], joint: bool) -> tuple[str, ...]:
         """The names that a rule asks for, checked."""
@@ -221,31 +221,80 @@ class Op:
     def __call__(self, *args: Any, **params: Any) -> Any:
         mode = current_mode()
         if mode.observer is None:
-            return self._call(args, params, mode)
+            return self._quickest(self, args, params, mode)
         return mode.observer.around_op(self, args, params, lambda: self._call(args, params, mode))
+
+    def _call_one(self, args: tuple, params: dict, mode: Mode) -> Any:
+        """`_call` for one input and nothing else, in two thirds of its time; all but the commonest is left to it."""
+        if params or len(args) != 1:
+            return self._call(args, params, mode)
+        (x,) = args
+        kind = type(x)
+        try:
+            if kind is _ndarray:
+                return self.forward(x)
+            if kind is not Tensor or x._node is None or not mode.recording:
+                return self._call(args, params, mode)
+            out = self.forward(x._array)
+        except (ValueError, TypeError, IndexError):
+            return self._call(args, params, mode)  # which says what was given
+        plan = self._plans.get(0b11) or self._make_plan(0b11, [x._node])
+        return self._recorded(out, plan, (x._node,), params, plan.pick((x._array, out)), mode)
+
+    def _call_two(self, args: tuple, params: dict, mode: Mode) -> Any:
+        """The same for two inputs."""
+        if params or len(args) != 2:
+            return self._call(args, params, mode)
+        x, y = args
+        needs, x_node, y_node = 0b100, None, None
+        if type(x) is Tensor:
+            x, x_node = x._array, x._node
+            if x_node is not None:
+                needs = 0b101
+        elif type(x) not in _PLAIN_TYPES:
+            return self._call(args, params, mode)
+        if type(y) is Tensor:
+            y, y_node = y._array, y._node
+            if y_node is not None:
+                needs |= 0b10
+        elif type(y) not in _PLAIN_TYPES:
+            return self._call(args, params, mode)
+        if needs == 0b100 or not mode.recording:
+            return self._call(args, params, mode)
+        try:
+            out = self.forward(x, y)
+        except (ValueError, TypeError, IndexError):
+            return self._call(args, params, mode)
+        plan = self._plans.get(needs) or self._make_plan(needs, [x_node, y_node])
+        return self._recorded(out, plan, (x_node, y_node), params, plan.pick((x, y, out)), mode)
 
     def _call(self, args: tuple, params: dict, mode: Mode) -> Any:
         if params or len(args) != self._n_args:
             args, params = self.bind(args, params)
         values: list[Any] = []
         parents: list[Node | None] = []
+        none = needs = 1 << len(args)  # and a lower bit for each input that needs a gradient
         found_tensor = False
         for arg in args:
             if type(arg) is Tensor:
                 found_tensor = True
                 values.append(arg._array)
-                parents.append(arg._node)
+                node = arg._node
+                if node is not None:
+                    needs |= 1 << len(parents)
+                parents.append(node)
             else:
                 values.append(arg if type(arg) in _PLAIN_TYPES else self._operand(arg, len(values), args))
                 parents.append(None)
-        missing = parents.count(None)
-        record = mode.recording and missing < len(parents)
+        record = needs != none and mode.recording
         aux = None
         try:
             if self._has_aux:
                 out, aux = self.forward(*values, need_aux=record, **params)
-            else:
+            elif params:
                 out = self.forward(*values, **params)
+            else:
+                out = self.forward(*values)
         except (ValueError, TypeError, IndexError) as error:
             if str(error).startswith(f"{self.name}: "):
                 raise
@@ -256,17 +305,21 @@ class Op:
             raise TypeError(f"{self.name}: its forward must give a tuple of its outputs {', '.join(self.output_names)}")
         if not record:
             return _wrap_plain(self, out)
-        needs = () if not missing else tuple([parent is not None for parent in parents])
-        plan = self._plans.get(needs) or self._make_plan(needs, len(parents))
+        plan = self._plans.get(needs) or self._make_plan(needs, parents)
         saved = plan.pick((*values, out) if self._simple else self._named_values(values, out, aux, params))
-        if type(out) is tuple and any(np.asarray(part).dtype.kind in "fc" for part in out):
-            return _wrap_outputs(plan, parents, params, saved, out, mode.scope)
+        return self._recorded(out, plan, tuple(parents), params, saved, mode)
+
+    def _recorded(self, out: Any, plan: Plan, parents: tuple, params: dict, saved: tuple, mode: Mode) -> Any:
+        """The Tensor of a result, or one of each where there are several, with its node."""
         if type(out) is not _ndarray:
+            if type(out) is tuple and any(np.asarray(part).dtype.kind in "fc" for part in out):
+                return _wrap_outputs(plan, parents, params, saved, out, mode.scope)
             out = np.asarray(out)
-        if out.dtype.kind not in "fc":
-            raise TypeError(f"{self.name}: the result is {out.dtype}, which cannot carry a gradient; call it on "
+        dtype = out.dtype
+        if dtype.kind not in "fc":
+            raise TypeError(f"{self.name}: the result is {dtype}, which cannot carry a gradient; call it on "
                             ".detach() if none is wanted")
-        return wrap(out, Node(plan, tuple(parents), params, saved, out.shape, out.dtype, mode.scope))
+        return wrap(out, Node(plan, parents, params, saved, out.shape, dtype, mode.scope))
 
     def _explained(self, error: Exception, values: list, params: dict) -> Exception:
         """An error of the forward with the op's name and what it was given."""
@@ -298,13 +351,16 @@ class Op:
             if len(args) > len(self._arguments):
                 raise TypeError(f"{self.name}: takes {', '.join(self._arguments)}, got {len(args)} arguments")
             extra = dict(zip(self._params, args[n:], strict=False))
-            twice = [name for name in (*self._inputs[: len(args)], *extra) if name in params]
-            if twice:
-                raise TypeError(f"{self.name}: got {twice[0]!r} by position and by name")
+            if params:
+                twice = [name for name in (*self._inputs[: len(args)], *extra) if name in params]
+                if twice:
+                    raise TypeError(f"{self.name}: got {twice[0]!r} by position and by name")
             params = {**params, **extra}
-            inputs = args[:n] + tuple(self._input_by_name(name, params) for name in self._inputs[len(args) :])
+            inputs = args[:n]
+            if len(args) < n:
+                inputs += tuple(self._input_by_name(name, params) for name in self._inputs[len(args) :])
         for name, value in params.items():
-            if name not in self._params:
+            if name not in self._known_params:
                 raise TypeError(f"{self.name}: unknown argument {name!r}; it takes "
                                 f"{', '.join([*self._inputs, *self._params])}")
             if type(value) is Tensor:
@@ -325,16 +381,18 @@ class Op:
         return (f"{self.name}: no backward rule is given for argument {name!r}; give one with "
                 f"{self.name}.vjp(lambda g, {name}: ...), or call it on arrays")
 
-    def _make_plan(self, needs: tuple[bool, ...], n_inputs: int) -> Plan:
+    def _make_plan(self, bits: int, parents: list) -> Plan:
+        """The plan for these parents; kept, since nearly every call of an op in a model needs the same."""
         if not self._rules:
             raise TypeError(self._no_tensor(str(self._variadic)))
+        needs = tuple(parent is not None for parent in parents)
         if not self._joint:
-            for i, name in enumerate(self._inputs):
-                if (not needs or needs[i]) and self._rules[i][0] is None:
+            for name, (rule, _), need in zip(self._inputs, self._rules, needs, strict=True):
+                if need and rule is None:
                     raise TypeError(f"{self.name}: argument {name!r} has no backward rule (no gradient flows into "
                                     "it), but the Tensor given requires one; pass .detach() or .data")
-        plan = Plan(self, needs or (True,) * n_inputs)
-        self._plans[needs] = plan
+        plan = Plan(self, needs)
+        self._plans[bits] = plan
         return plan
 
     def _named_values(self, values: list, out: Any, aux: Any, params: dict) -> tuple:
@@ -363,10 +421,10 @@ def _wrap_plain(op: Op, out: Any) -> Any:
     return wrap(array, None)
 
 
-def _wrap_outputs(plan: Plan, parents: list, params: dict, saved: tuple, outs: tuple, scope: str) -> tuple:
+def _wrap_outputs(plan: Plan, parents: tuple, params: dict, saved: tuple, outs: tuple, scope: str) -> tuple:
     """One Tensor per output, each with a node of its own whose parent is the op's node."""
     arrays = [np.asarray(out) for out in outs]
-    node = Node(plan, tuple(parents), params, saved, tuple(a.shape for a in arrays),
+    node = Node(plan, parents, params, saved, tuple(a.shape for a in arrays),
                 tuple(a.dtype for a in arrays), scope)
     children = [_output_node(node, index) if array.dtype.kind in "fc" else None for index, array in enumerate(arrays)]
     node.outputs = [child and weakref.ref(child) for child in children]

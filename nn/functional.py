@@ -15,7 +15,7 @@ from autograd.op import Op
 from autograd.ops.elementwise import abs, clip, erf, exp, gated_multiply, sigmoid, softplus, square, tanh, where
 from autograd.ops.index import index
 from autograd.ops.reduce import mean, sum
-from autograd.ops.softmax import log_softmax
+from autograd.ops.softmax import log_softmax, softmax_cross_entropy
 from autograd.tensor import Tensor, as_array, value_of, wrap
 
 from .checks import check_floats, element, one_of, probability
@@ -130,13 +130,13 @@ def cross_entropy(logits: Any, target: Any, label_smoothing: float = 0.0, reduct
     logits, target = _classes("cross_entropy", "logits", logits), _target(target)
     smoothing = probability("cross_entropy", "label_smoothing", label_smoothing)
     one_of("cross_entropy", "reduction", reduction, *_REDUCTIONS)
+    if target.shape != logits.shape or target.dtype.kind != "f":
+        indices = _class_indices("cross_entropy", "logits", logits, target)
+        return softmax_cross_entropy(logits, indices, smoothing, reduction)
+    _check_probabilities(value_of(target))
     log_p = log_softmax(logits)
-    if np.shape(value_of(target)) == logits.shape and value_of(target).dtype.kind == "f":
-        _check_probabilities(value_of(target))
-        with np.errstate(invalid="ignore"):  # 0 * log(0) counts as 0
-            loss = -sum(gated_multiply(target, log_p), -1)
-    else:
-        loss = -_picked("cross_entropy", "logits", log_p, target)
+    with np.errstate(invalid="ignore"):  # 0 * log(0) counts as 0
+        loss = -sum(gated_multiply(target, log_p), -1)
     if smoothing:
         loss = (1 - smoothing) * loss - smoothing * mean(log_p, -1)
     return _reduced(loss, reduction)
@@ -153,7 +153,8 @@ def nll_loss(log_probabilities: Any, target: Any, reduction: str = "mean") -> Te
     """
     log_p = _classes("nll_loss", "log_probabilities", log_probabilities)
     one_of("nll_loss", "reduction", reduction, *_REDUCTIONS)
-    return _reduced(-_picked("nll_loss", "log_probabilities", log_p, _target(target)), reduction)
+    target = _class_indices("nll_loss", "log_probabilities", log_p, _target(target))
+    return _reduced(-index(log_p, (*np.indices(target.shape, sparse=True), target)), reduction)
 
 
 def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = "mean") -> Tensor:
@@ -245,24 +246,26 @@ def _classes(where: str, name: str, scores: Any) -> Tensor:
     return scores
 
 
-def _picked(where: str, name: str, log_p: Tensor, target: Any) -> Tensor:
-    """log_p (.., C) at the target classes (..): -> (..)."""
+def _class_indices(where: str, name: str, scores: Tensor, target: Any) -> np.ndarray:
+    """The target as an array of class indices (..) for scores (.., C), checked."""
     target = value_of(target)
-    *examples, n_classes = log_p.shape
-    given = f"{name} {log_p.shape}, target {target.shape} {target.dtype}"
-    if target.shape == log_p.shape and target.dtype.kind in "biu":
-        raise TypeError(f"{where}: target must be class indices of shape {tuple(examples)}, not one-hot whole numbers "
+    examples, n_classes = scores.shape[:-1], scores.shape[-1]
+    # as unsigned numbers negative ones are the largest, so that one reduction looks for both kinds of outsiders
+    if (target.shape == examples and target.dtype.kind in "iu"
+            and np.maximum.reduce(target.view(target.dtype.str.replace("i", "u")), axis=None) < n_classes):
+        return target
+    given = f"{name} {scores.shape}, target {target.shape} {target.dtype}"
+    if target.shape == scores.shape and target.dtype.kind in "biu":
+        raise TypeError(f"{where}: target must be class indices of shape {examples}, not one-hot whole numbers "
                         f"({given}); use target.argmax(-1)")
-    if target.shape != tuple(examples):
+    if target.shape != examples:
         hint = "; drop its last axis with target[..., 0]" if target.shape == (*examples, 1) else ""
-        also = f" or probabilities of shape {log_p.shape}" if where == "cross_entropy" else ""
-        raise ValueError(f"{where}: target must be class indices of shape {tuple(examples)}{also} ({given}){hint}")
+        also = f" or probabilities of shape {scores.shape}" if where == "cross_entropy" else ""
+        raise ValueError(f"{where}: target must be class indices of shape {examples}{also} ({given}){hint}")
     if target.dtype.kind not in "iu":
         raise TypeError(f"{where}: class indices must be whole numbers ({given}); use target.astype(np.int64)")
     outside = element("target", target, (target < 0) | (target >= n_classes))
-    if outside:
-        raise ValueError(f"{where}: {outside}, but there are {n_classes} classes, 0 to {n_classes - 1} ({given})")
-    return index(log_p, (*np.indices(target.shape, sparse=True), target))
+    raise ValueError(f"{where}: {outside}, but there are {n_classes} classes, 0 to {n_classes - 1} ({given})")
 
 
 def _check_probabilities(target: np.ndarray) -> None:

@@ -41,13 +41,20 @@ class _Running:
 
     def name_of(self, module: Module) -> str:
         """The name by which `module` is held, "" where it is not."""
-        if id(module) not in self.names:  # by its own attributes and lists nearly always; the whole walk comes last
-            for held in (self.module.named_children, self.module.named_modules):
+        if id(module) not in self.names:  # an attribute or in a list of one nearly always; the whole walk comes last
+            for held in (self._close_by, self.module.named_modules):
                 for name, child in held():
                     self.names.setdefault(id(child), name)
                 if id(module) in self.names:
                     break
         return self.names.get(id(module), "")
+
+    def _close_by(self) -> Iterator[tuple[str, Any]]:
+        """(name, value) of the attributes and of what lists in them hold, as `named_children` without its walk."""
+        for name, value in self.module._members():
+            yield name, value
+            if type(value) is list:
+                yield from ((f"{name}.{i}", item) for i, item in enumerate(value))
 
 
 _running: ContextVar[_Running | None] = ContextVar("nn_running", default=None)

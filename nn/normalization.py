@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.ops.elementwise import sqrt, square
-from autograd.ops.norm import batch_norm
-from autograd.ops.reduce import mean
+from autograd.ops.norm import batch_norm, layer_norm
 from autograd.tensor import Tensor, value_of
 
 from . import init
@@ -132,10 +130,7 @@ class LayerNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         self._check(x)
-        axes = tuple(range(-len(self.normalized_shape), 0))
-        centred = x - mean(x, axes, keepdims=True)
-        variance = mean(square(centred), axes, keepdims=True)
-        return centred / sqrt(variance + self.eps) * self.weight + self.bias
+        return layer_norm(x, self.weight, self.bias, self.eps)
 
     def _check(self, x: Any) -> None:
         shape = np.shape(value_of(x))

@@ -73,8 +73,11 @@ class SGD(Optimizer):
             return
         (b,) = slots
         b *= self.momentum
-        np.multiply(g, 1.0 if step == 1 else 1.0 - self.dampening, out=new)
-        b += new
+        if step == 1 or not self.dampening:
+            b += g
+        else:
+            np.multiply(g, 1.0 - self.dampening, out=new)
+            b += new
         if self.nesterov:
             np.multiply(b, self.momentum, out=new)
             new += g

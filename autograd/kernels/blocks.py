@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from .chunks import even
 from .threads import share
 
-__all__ = ["BLOCK", "each_block", "keep", "relu", "relu_grad", "repeated", "run"]
+__all__ = ["BLOCK", "each_block", "keep", "kept", "relu", "relu_grad", "repeated", "run"]
 
 Array = np.ndarray[Any, Any]
 
-BLOCK = 1 << 15  # numbers in a block: a few arrays of 128 KiB fit into a core's own cache
-_LEAST_SHARED = 1 << 18  # numbers: below, threads cost as much as they save
+BLOCK = 1 << 18  # numbers in a block: 1 MiB in float32, so that a call is long beside what handing it over costs
+_LEAST_SHARED = 1 << 19  # numbers: below, threads cost as much as they save
 
 
 def each_block(function: Callable[..., None], *arrays: Array) -> None:
@@ -27,14 +28,16 @@ def each_block(function: Callable[..., None], *arrays: Array) -> None:
     >>> out
     array([0., 2., 4., 6.])
     """
+    size = arrays[0].size
+    if size <= BLOCK:
+        return function(*arrays)
     flat = [array.reshape(-1) for array in arrays]  # (..) -> (n,)
-    size = flat[0].size
 
-    def work(starts: Iterator[int]) -> None:
-        for start in starts:
-            function(*(array[start : start + BLOCK] for array in flat))
+    def work(parts: Iterator[slice]) -> None:
+        for part in parts:
+            function(*(array[part] for array in flat))
 
-    run(work, range(0, size, BLOCK), size)
+    run(work, list(even(size, BLOCK)), size)
 
 
 def run(work: Callable[[Iterator[Any]], None], items: Sequence[Any], size: int) -> None:
@@ -57,9 +60,16 @@ def relu(x: Array) -> Array:
 def relu_grad(g: Array, out: Array) -> Array:
     """g where out > 0, else 0 (also where g is NaN or infinite): two arrays of one shape -> that shape."""
     g, out = np.asarray(g, order="C"), np.asarray(out, order="C")
-    kept = np.empty(g.shape, g.dtype)
-    each_block(lambda g, out, kept: keep(g, out > 0, kept), g, out, kept)
-    return kept
+    result = np.empty(g.shape, g.dtype)
+    each_block(lambda g, out, result: keep(g, out > 0, result), g, out, result)
+    return result
+
+
+def kept(values: Array, mask: Array) -> Array:
+    """values where mask, else 0: both of one shape."""
+    out = np.empty(values.shape, values.dtype)
+    keep(values, mask, out)
+    return out
 
 
 def keep(values: Array, mask: Array, out: Array) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .blocks import BLOCK, repeated, run
+from .chunks import even
 from .memory import Scratch
 
 __all__ = ["centred_products", "combine", "moments", "normalize", "sums"]
@@ -126,5 +127,4 @@ def _widened(arrays: list[Array]) -> list[Array]:
 
 
 def _blocks(wide: Array) -> list[slice]:
-    rows = max(BLOCK // wide.shape[1], 1)
-    return [slice(start, start + rows) for start in range(0, len(wide), rows)]
+    return list(even(len(wide), max(BLOCK // wide.shape[1], 1)))

@@ -32,7 +32,7 @@ __all__ = ["conv2d", "conv2d_weight_grad", "scatter"]
 
 Array = np.ndarray[Any, Any]
 
-_CHUNK_BYTES = 1 << 19  # of columns: more falls out of the cache, less makes the BLAS products too short
+_CHUNK_BYTES = 1 << 20  # of columns: more falls out of the cache, less makes the BLAS products too short
 _LEAST_PIXELS = 512  # in a chunk, else BLAS spends its time on rearranging large weights
 _LEAST_PIXELS_WEIGHT_GRAD = 1024  # else adding up the products of the chunks costs as much as they do
 _LANES = 8  # of the weight gradient: the most threads that it uses; more cost memory, a sum each
@@ -74,7 +74,7 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1)
                     np.add(wide, row_of_b, out=wide)
 
     row_bytes = _row_bytes(window, x.shape[3], w.dtype)
-    chunks = list(_cut(len(x), window, row_bytes, _LEAST_PIXELS))
+    chunks = _cut(len(x), window, row_bytes, _LEAST_PIXELS)
     share(work, chunks, blas=not depthwise and out.size * prod(w.shape[:3]) > SMALL_PRODUCT)
     return out
 
@@ -146,7 +146,7 @@ def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1) -
     dtype = np.result_type(x, dout)
     inner = _inner(dtype)
     row_bytes = _row_bytes(window, x.shape[3], inner)
-    chunks = list(_cut(len(x), window, row_bytes, _LEAST_PIXELS_WEIGHT_GRAD))
+    chunks = _cut(len(x), window, row_bytes, _LEAST_PIXELS_WEIGHT_GRAD)
     # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
     lanes = list(even(len(chunks), -(-len(chunks) // _LANES))) if chunks else []
     sums = np.zeros((max(len(lanes), 1), *shape), inner)
@@ -227,13 +227,16 @@ def _from_band(band: Array, window: Window, block: int) -> Array:
     *taps, outputs = band.shape
     by_output = band.reshape(*taps, block, outputs // block)  # (KH, .., C, block*O) -> (KH, .., C, block, O)
     firsts = [i * window.stride[1] for i in range(block)]
-    return sum(by_output[:, first : first + kw, :, i] for i, first in enumerate(firsts))
+    return np.add.reduce([by_output[:, first : first + kw, :, i] for i, first in enumerate(firsts)])
 
 
-def _cut(images: int, window: Window, row_bytes: int, least_pixels: int) -> Iterator[Chunk]:
+def _cut(images: int, window: Window, row_bytes: int, least_pixels: int) -> list[Chunk]:
     """Chunks of about `_CHUNK_BYTES` of columns, where an output row takes row_bytes."""
     height, width = window.out
-    return cut(images, height, max(_CHUNK_BYTES // max(row_bytes, 1), -(-least_pixels // width)))
+    most_rows = max(_CHUNK_BYTES // max(row_bytes, 1), -(-least_pixels // width))
+    if most_rows >= images * height > 0:
+        return [Chunk(slice(0, images), slice(0, height))]
+    return list(cut(images, height, most_rows))
 
 
 def _row_bytes(window: Window, channels: int, dtype: np.dtype[Any]) -> int:
@@ -253,6 +256,7 @@ class _Columns:
         self._scratch = scratch
         self._sizes = (-1, -1)  # images and rows of the chunk that the buffers are for
         self._border: slice | None = None  # the rows of the chunk whose border of zeros is in the buffer
+        self._all_windows: Array | None = None
         if not window.padded and x.dtype == dtype and x.flags.c_contiguous:
             self._all_windows = self._windows_of(x, window.out[0])  # x as it is
 
@@ -269,7 +273,7 @@ class _Columns:
 
     def windows(self, chunk: Chunk) -> Array:
         """(images, rows, OW, KH, KW, groups, C/groups), a view of x or of a padded copy of what the chunk sees."""
-        if hasattr(self, "_all_windows"):
+        if self._all_windows is not None:
             return self._all_windows[chunk.images, chunk.rows]
         (top, _), (left, _) = self.window.padding
         rows = chunk.rows.stop - chunk.rows.start
@@ -278,9 +282,11 @@ class _Columns:
         _, height, width, _ = self.x.shape
         start, stop = (min(max(row, 0), height) for row in (first, first + self._padded.shape[1]))
         if self._border != chunk.rows:
-            self._padded[:, : max(start - first, 0)] = 0
-            self._padded[:, max(stop - first, 0) :] = 0
             self._border = chunk.rows
+            if start > first:
+                self._padded[:, : start - first] = 0
+            if stop - first < self._padded.shape[1]:
+                self._padded[:, max(stop - first, 0) :] = 0
         self._padded[:, start - first : stop - first, left : left + width] = self.x[chunk.images, start:stop]
         return self._windows
 
@@ -293,8 +299,10 @@ class _Columns:
         _, _, width, channels = self.x.shape
         seen = (rows - 1) * self.window.stride[0] + self.window.span[0]
         self._padded = self._scratch.array("padded", (images, seen, left + width + right, channels), self.dtype)
-        self._padded[:, :, :left] = 0
-        self._padded[:, :, left + width :] = 0
+        if left:
+            self._padded[:, :, :left] = 0
+        if right:
+            self._padded[:, :, left + width :] = 0
         self._windows = self._windows_of(self._padded, rows)
 
     def _windows_of(self, x: Array, rows: int) -> Array:

@@ -1,6 +1,6 @@
 """Max and average pooling over sliding windows, with what their gradients need.
 
-A window is reduced first along one axis, then along the other: KH + KW passes instead of KH * KW, each a
+A window is reduced first along the rows, then along the columns: KH + KW passes instead of KH * KW, each a
 ufunc on whole strided slices (2-3 times faster than a reshape and `max`). The batch is cut into chunks of
 images so that the passes stay in the cache. Arrays are NHWC; windows have no dilation.
 
@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from .blocks import keep, kept
+from .products import is_finite
 from .threads import share
 from .window import Window
 
@@ -29,8 +31,8 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 
-_CHUNK_BYTES = 1 << 20  # of input: what the passes over a chunk touch stays in a core's own cache
-_LEAST_SHARED_BYTES = 16 << 20  # of input: below, threads wait longer for the interpreter's lock than they save
+_CHUNK_BYTES = 1 << 21  # of input: what the passes over a chunk touch stays in the outer cache
+_LEAST_SHARED_BYTES = 2 << 20  # of input: below, threads wait longer for the interpreter's lock than they save
 
 
 def max_pool2d(x: Array, window: Window) -> Array:
@@ -50,11 +52,15 @@ def max_pool2d(x: Array, window: Window) -> Array:
 
     def work(chunks: Iterator[slice]) -> None:
         for images in chunks:
-            part = _fold(np.maximum, _pad(x[images], window, lowest), 0, window)  # (n, OH, W, C): long runs first
-            _fold(np.maximum, part, 1, window, out[images])  # (n, OH, OW, C)
+            _max_chunk(_pad(x[images], window, lowest), window, out[images])
 
     _run(work, x)
     return out
+
+
+def _max_chunk(x: Array, window: Window, out: Array) -> None:
+    """Write the largest elements of padded x: rows first, whose runs are long."""
+    _fold(np.maximum, _fold(np.maximum, x, 0, window), 1, window, out)  # (n, OH, W, C), then (n, OH, OW, C)
 
 
 def max_pool2d_taps(x: Array, window: Window) -> tuple[Array, Array]:
@@ -71,54 +77,31 @@ def max_pool2d_taps(x: Array, window: Window) -> tuple[Array, Array]:
 
     def work(chunks: Iterator[slice]) -> None:
         for images in chunks:
-            part = _pad(x[images], window, lowest)
-            _max_taps_chunk(part, window, np.greater, out[images], taps[images])
-            if x.dtype.kind == "f" and np.isnan(out[images]).any():  # NaN is rare, and costs more comparisons
-                _max_taps_chunk(part, window, _greater_or_nan, out[images], taps[images])
+            _max_chunk(_pad(x[images], window, lowest), window, out[images])
+            _first_taps(x[images], out[images], window, taps[images])
 
     _run(work, x)
     return out, taps
 
 
-def _max_taps_chunk(x: Array, window: Window, greater: Any, out: Array, taps: Array) -> None:
-    """Write the largest elements and their taps, for one chunk of padded images.
+def _first_taps(x: Array, out: Array, window: Window, taps: Array) -> None:
+    """Write the first tap at which each window has its largest element, for one chunk of images.
 
-    Columns before rows, and later ones only if they are greater: the first of equals in reading order wins.
+    Each tap is given a rank, the first the highest, and each window the highest rank of those at which x equals out.
     """
-    kernel_w = window.kernel[1]
-    columns = [taps.dtype.type(kw) for kw in range(kernel_w)]
-    best, column = _max_taps_along(1, x, columns, window, greater)  # (n, H, OW, C)
-    rows = [_tap(column, 0, kh, window) + taps.dtype.type(kh * kernel_w) for kh in range(window.kernel[0])]
-    out[...], taps[...] = _max_taps_along(0, best, rows, window, greater)  # (n, OH, OW, C)
+    last = window.kernel[0] * window.kernel[1]
+    ranks = np.zeros(out.shape, np.min_scalar_type(last))
+    # NaN equals nothing; it is rare, and costs more comparisons. An infinity may look like one, and does no harm.
+    same = np.equal if x.dtype.kind != "f" or is_finite(out) else _same_or_nan
+    for kh, kw, places, pixels in _taps(window):
+        rank = ranks.dtype.type(last - (kh * window.kernel[1] + kw))
+        part = same(x[pixels], out[places]).view(np.uint8) * rank
+        np.maximum(ranks[places], part, out=ranks[places])
+    np.subtract(last, ranks, out=taps, casting="unsafe")
 
 
-def _max_taps_along(axis: int, x: Array, taps: list[Any], window: Window, greater: Any) -> tuple[Array, Array]:
-    """The first largest of x along one axis of each window, and the one of `taps` that goes with it.
-
-    taps[k] belongs to tap k of the axis, a number or an array, and is larger than taps[k - 1] everywhere.
-    """
-    best, best_tap = _tap(x, axis, 0, window), taps[0] + _first_real(axis, window).astype(taps[0].dtype)
-    for k in range(1, window.kernel[axis]):
-        candidate = _tap(x, axis, k, window)
-        # The tap where the candidate is greater, else 0: the maximum replaces, for taps grow with k.
-        tap = greater(candidate, best).view(np.uint8) * taps[k]
-        best_tap = np.maximum(best_tap, tap)
-        best = np.maximum(best, candidate)
-    return best, np.broadcast_to(best_tap, best.shape)
-
-
-def _first_real(axis: int, window: Window) -> Array:
-    """What to add to a window's tap 0 for its first tap on a real pixel; broadcasts to (n, OH, OW, C).
-
-    A window that begins in the padding begins with the lowest value. If no element of it is greater, this is
-    its tap, which may not lie in the padding.
-    """
-    first = np.maximum(-_corners(window)[axis], 0)
-    return first * window.kernel[1] if axis == 0 else first
-
-
-def _greater_or_nan(candidate: Array, best: Array) -> Array:
-    return np.greater(candidate, best) | (np.isnan(candidate) & ~np.isnan(best))
+def _same_or_nan(x: Array, out: Array) -> Array:
+    return np.equal(x, out) | (np.isnan(x) & np.isnan(out))
 
 
 def unpool_taps(g: Array, taps: Array, window: Window) -> Array:
@@ -128,18 +111,20 @@ def unpool_taps(g: Array, taps: Array, window: Window) -> Array:
     """
     _check("unpool_taps", "g", g, window.out, window)
     _check_taps("unpool_taps", taps, g.shape)
-    dx = np.zeros((len(g), *window.size, g.shape[3]), g.dtype)
+    dx = np.empty((len(g), *window.size, g.shape[3]), g.dtype)
     overlap = _overlap(window, 0) or _overlap(window, 1)
+    leaves_gaps = overlap or not _covers(window)
 
     def work(chunks: Iterator[slice]) -> None:
         for images in chunks:
-            for kh, kw, out, pixel in _taps(window):
-                part, tap = dx[images][pixel], taps[images][out]
-                values = _where(tap == kh * window.kernel[1] + kw, g[images][out])
+            if leaves_gaps:
+                dx[images] = 0
+            for kh, kw, places, pixels in _taps(window):
+                part, chosen = dx[images][pixels], taps[images][places] == kh * window.kernel[1] + kw
                 if overlap:
-                    part += values
+                    part += kept(g[images][places], chosen)
                 else:
-                    part[...] = values
+                    keep(g[images][places], chosen, part)
 
     _run(work, dx)
     return dx
@@ -156,9 +141,9 @@ def pick_taps(x: Array, taps: Array, window: Window) -> Array:
 
     def work(chunks: Iterator[slice]) -> None:
         for images in chunks:
-            for kh, kw, out, pixel in _taps(window):
-                chosen = taps[images][out] == kh * window.kernel[1] + kw
-                picked[images][out] += _where(chosen, x[images][pixel])  # one tap each: a sum with zeros
+            for kh, kw, places, pixels in _taps(window):
+                chosen = taps[images][places] == kh * window.kernel[1] + kw
+                picked[images][places] += kept(x[images][pixels], chosen)  # one tap each: a sum with zeros
 
     _run(work, x)
     return picked
@@ -306,13 +291,10 @@ def _overlap(window: Window, axis: int) -> bool:
     return window.stride[axis] < window.kernel[axis]
 
 
-def _where(mask: Array, values: Array) -> Array:
-    """values where mask, else 0."""
-    if values.dtype.kind not in "iuf" or values.itemsize > 8:
-        return np.where(mask, values, values.dtype.type(0))
-    # A product with the bits: six times as fast as np.where, and right for inf and NaN, which 0 * inf is not.
-    bits = np.dtype(f"u{values.itemsize}")
-    return np.multiply(values.view(bits), mask, dtype=bits).view(values.dtype)
+def _covers(window: Window) -> bool:
+    """Whether windows that do not overlap see every pixel."""
+    return all(stride == kernel and before + size <= stride * out for stride, kernel, (before, _), size, out in zip(
+        window.stride, window.kernel, window.padding, window.size, window.out, strict=True))
 
 
 def _corners(window: Window) -> tuple[Array, Array]:

@@ -71,5 +71,6 @@ def is_finite(x: Array) -> bool:
     total: Any = np.vdot(flat[whole:], flat[whole:])
     if whole:
         rows = flat[:whole].reshape(-1, _DOT)  # (n,) -> (n / 8192, 8192)
-        total = total + np.vecdot(rows, rows).sum()
+        with np.errstate(invalid="ignore", over="ignore"):  # of which vdot says nothing
+            total = total + np.vecdot(rows, rows).sum()
     return bool(np.isfinite(total))

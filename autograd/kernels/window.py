@@ -77,6 +77,15 @@ def resolve(
     >>> resolve("conv2d", size=(28, 28), kernel=3, stride=2, padding="same").padding
     ((0, 1), (0, 1))
     """
+    given: Any = (op, size, kernel, stride, padding, dilation)
+    try:
+        return _resolve_given(*given)
+    except TypeError:  # a list cannot be looked up; and a wrong type raises again
+        return _resolve_given.__wrapped__(*given)
+
+
+@lru_cache(maxsize=1024, typed=True)  # a network asks for the same few windows in every step
+def _resolve_given(op: str, size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Window:
     return _resolve(
         op,
         _pair(op, "size", size),
@@ -87,7 +96,7 @@ def resolve(
     )
 
 
-@lru_cache(maxsize=1024)  # a network asks for the same few windows in every step
+@lru_cache(maxsize=1024)  # the same Window for what means the same
 def _resolve(
     op: str, size: Pair, kernel: Pair, stride: Pair, padding: str | tuple[Pair, Pair], dilation: Pair
 ) -> Window:

@@ -34,9 +34,11 @@ __all__ = ["conv2d", "conv2d_weight_grad", "fits", "pays"]
 
 Array = np.ndarray[Any, Any]
 
-_TILES = 64  # in a chunk: at 64 and more channels its four buffers take some MB, and stay in the outer cache
-_LANE_BYTES = 32 << 20  # of the weight gradient's partial sums at the most, where that leaves two lanes
-_LANES = 8  # of them: the most threads that the weight gradient uses
+_TILES = 64  # in a chunk, at least: at 64 channels its buffers take some MB, and stay in the outer cache
+_NUMBERS = 1 << 12  # tiles times channels, at least: so that calls of NumPy are long with few channels, too
+_TILES_WEIGHT_GRAD = 128  # in a chunk of it, at least: each chunk's product is written and added once more
+_LANES = 8  # of the weight gradient's partial sums, the most threads that it uses,
+_LANE_BYTES = 8 << 20  # but 4 where 8 take more memory than this, for they cost a walk each
 
 
 def fits(window: Window, groups: int, *dtypes: np.dtype[Any]) -> bool:
@@ -77,15 +79,17 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window) -> Array:
 
     def work(chunks: Iterator[Chunk]) -> None:
         with Scratch() as scratch:
+            tiles = _Tiles(x, window, scratch)
             for chunk in chunks:
-                tiles = _transformed_tiles(x, chunk, window, scratch)  # (36, T, C)
-                products = scratch.array("products", (36, tiles.shape[1], outputs), np.float32)
-                np.matmul(tiles, transformed, out=products)  # (36, T, C) @ (36, C, O)
-                results = scratch.array("results", (16, tiles.shape[1] * outputs), np.float32)
+                transformed_tiles = tiles.transformed(chunk)  # (36, T, C)
+                count = transformed_tiles.shape[1]
+                products = scratch.array("products", (36, count, outputs), np.float32)
+                np.matmul(transformed_tiles, transformed, out=products)  # (36, T, C) @ (36, C, O)
+                results = scratch.array("results", (16, count * outputs), np.float32)
                 np.matmul(back, products.reshape(36, -1), out=results)  # (16, 36) @ (36, T*O)
                 _store(results, b, out, chunk, scratch)
 
-    share(work, list(_cut(len(x), window)), blas=True)
+    share(work, list(_cut(len(x), window, max(_TILES, _NUMBERS // max(channels, outputs)))), blas=True)
     return out
 
 
@@ -96,38 +100,51 @@ def conv2d_weight_grad(x: Array, dout: Array, window: Window) -> Array:
     over all tiles is taken among transformed numbers, and transformed back once at the end.
     """
     channels, outputs = x.shape[3], dout.shape[3]
-    chunks = list(_cut(len(x), window))
+    chunks = list(_cut(len(x), window, max(_TILES_WEIGHT_GRAD, _NUMBERS // max(channels, outputs))))
     # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
-    most = max(2, min(_LANES, _LANE_BYTES // (36 * channels * outputs * 4)))
+    most = _LANES if _LANES * 36 * channels * outputs * 4 <= _LANE_BYTES else _LANES // 2
     lanes = list(even(len(chunks), -(-len(chunks) // most))) if chunks else []
     sums = np.empty((len(lanes), 36, channels, outputs), np.float32)
     spread = np.ascontiguousarray(_matrices().back.T)  # (36, 16)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
+            tiles = _Tiles(x, window, scratch)
+            product = scratch.array("weight product", sums.shape[1:], np.float32)
             for lane in numbers:
                 first, *rest = chunks[lanes[lane]]
-                _weight_chunk(x, dout, first, window, spread, scratch, sums[lane])
+                _weight_chunk(tiles, dout, first, spread, scratch, sums[lane])
                 for chunk in rest:
-                    product = scratch.array("weight product", sums.shape[1:], np.float32)
-                    _weight_chunk(x, dout, chunk, window, spread, scratch, product)
+                    _weight_chunk(tiles, dout, chunk, spread, scratch, product)
                     sums[lane] += product
 
     share(work, range(len(lanes)), blas=True)
-    total = sums.sum(axis=0).reshape(36, channels * outputs)
-    with one_blas_thread():
-        return (_matrices().weights.T @ total).reshape(3, 3, channels, outputs)  # (9, 36) @ (36, C*O)
+    return _weights_back(sums)
 
 
-def _weight_chunk(x: Array, dout: Array, chunk: Chunk, window: Window, spread: Array, scratch: Scratch,
-                  product: Array) -> None:
+def _weight_chunk(tiles: "_Tiles", dout: Array, chunk: Chunk, spread: Array, scratch: Scratch, product: Array) -> None:
     """Write a chunk's part of the transformed weight gradient, (36, C, O)."""
-    tiles = _transformed_tiles(x, chunk, window, scratch)  # (36, T, C)
-    douts = _output_tiles(dout, chunk, window, scratch)  # (16, T*O)
+    transformed = tiles.transformed(chunk)  # (36, T, C)
+    douts = _output_tiles(dout, chunk, tiles.window, scratch)  # (16, T*O)
     spread_douts = scratch.array("products", (36, douts.shape[1]), np.float32)
     np.matmul(spread, douts, out=spread_douts)  # (36, 16) @ (16, T*O)
-    by_place = spread_douts.reshape(36, tiles.shape[1], dout.shape[3])  # (36, T*O) -> (36, T, O)
-    np.matmul(tiles.swapaxes(1, 2), by_place, out=product)  # (36, C, T) @ (36, T, O)
+    by_place = spread_douts.reshape(36, transformed.shape[1], dout.shape[3])  # (36, T*O) -> (36, T, O)
+    np.matmul(transformed.swapaxes(1, 2), by_place, out=product)  # (36, C, T) @ (36, T, O)
+
+
+def _weights_back(sums: Array) -> Array:
+    """The sum of lanes (lanes, 36, C, O), transformed back: -> (3, 3, C, O)."""
+    _, _, channels, outputs = sums.shape
+    lanes = sums.reshape(len(sums), 36, channels * outputs)
+    back = _matrices().weights.T  # (9, 36)
+    out = np.empty((9, channels * outputs), np.float32)
+
+    def work(parts: Iterator[slice]) -> None:
+        for part in parts:
+            np.matmul(back, lanes[:, :, part].sum(axis=0), out=out[:, part])  # (9, 36) @ (36, part of C*O)
+
+    share(work, list(even(channels * outputs, 1 << 13)), blas=True)
+    return out.reshape(3, 3, channels, outputs)  # (9, C*O) -> (3, 3, C, O)
 
 
 class _Matrices(NamedTuple):
@@ -168,43 +185,61 @@ def _tile_counts(window: Window) -> tuple[int, int]:
     return -(-window.out[0] // 4), -(-window.out[1] // 4)
 
 
-def _cut(images: int, window: Window) -> Iterator[Chunk]:
-    """Chunks of about `_TILES` tiles; their rows are rows of tiles."""
+def _cut(images: int, window: Window, tiles: int) -> Iterator[Chunk]:
+    """Chunks of about that many tiles; their rows are rows of tiles."""
     rows, columns = _tile_counts(window)
-    return cut(images, rows, _TILES // columns)
+    return cut(images, rows, tiles // columns)
 
 
-def _transformed_tiles(x: Array, chunk: Chunk, window: Window, scratch: Scratch) -> Array:
-    """The chunk's tiles of x, transformed: (36, T, C)."""
-    padded = _padded(x, chunk, window, scratch)  # (n, 4 rows + 2, 4 columns + 2, C)
-    images, _, _, channels = padded.shape
-    rows, columns = chunk.rows.stop - chunk.rows.start, _tile_counts(window)[1]
-    n, h, w, c = padded.strides
-    shape = (6, 6, images, rows, columns, channels)
-    overlapping = np.ndarray(shape, np.float32, padded, 0, (h, w, n, 4 * h, 4 * w, c))
-    gathered = scratch.array("gathered", shape, np.float32)
-    np.copyto(gathered, overlapping)
-    tiles = scratch.array("tiles", (36, images * rows * columns * channels), np.float32)
-    np.matmul(_matrices().tiles, gathered.reshape(36, -1), out=tiles)  # (36, 36) @ (36, T*C)
-    return tiles.reshape(36, images * rows * columns, channels)  # (36, T*C) -> (36, T, C)
+class _Tiles:
+    """The 6x6 tiles of x, a chunk at a time, in buffers that the next chunk overwrites. One per thread.
 
+    Views are made once for chunks of one size: between two long calls of NumPy a thread holds the interpreter's lock,
+    for which the others wait.
+    """
 
-def _padded(x: Array, chunk: Chunk, window: Window, scratch: Scratch) -> Array:
-    """The pixels that the chunk's tiles see, zeros around the image: (n, 4 rows + 2, 4 columns + 2, C)."""
-    _, height, width, channels = x.shape
-    (top, _), (left, _) = window.padding
-    rows, columns = chunk.rows.stop - chunk.rows.start, _tile_counts(window)[1]
-    first = 4 * chunk.rows.start - top  # the image's row that comes first, negative in the padding
-    images = chunk.images.stop - chunk.images.start
-    padded = scratch.array("padded", (images, 4 * rows + 2, 4 * columns + 2, channels), np.float32)
-    start, stop = max(first, 0), min(first + 4 * rows + 2, height)  # the rows that are real
-    right = min(left + width, 4 * columns + 2)
-    padded[:, : start - first] = 0
-    padded[:, stop - first :] = 0
-    padded[:, :, :left] = 0
-    padded[:, :, right:] = 0
-    padded[:, start - first : stop - first, left:right] = x[chunk.images, start:stop, : right - left]
-    return padded
+    def __init__(self, x: Array, window: Window, scratch: Scratch) -> None:
+        self.x, self.window = x, window
+        self._scratch = scratch
+        self._matrix = _matrices().tiles
+        self._sizes = (-1, -1)  # images and rows of the chunk that the buffers are for
+
+    def transformed(self, chunk: Chunk) -> Array:
+        """(36, T, C), transformed."""
+        self._prepare(chunk.images.stop - chunk.images.start, chunk.rows.stop - chunk.rows.start)
+        self._fill(chunk)
+        np.copyto(self._gathered, self._overlapping)
+        np.matmul(self._matrix, self._gathered.reshape(36, -1), out=self._out)  # (36, 36) @ (36, T*C)
+        return self._out.reshape(36, -1, self.x.shape[3])  # (36, T*C) -> (36, T, C)
+
+    def _prepare(self, images: int, rows: int) -> None:
+        """Buffers for a chunk of that size, with zeros at the left and at the right."""
+        if self._sizes == (images, rows):
+            return
+        self._sizes = images, rows
+        columns, channels, left = _tile_counts(self.window)[1], self.x.shape[3], self.window.padding[1][0]
+        self._padded = self._scratch.array("padded", (images, 4 * rows + 2, 4 * columns + 2, channels), np.float32)
+        self._padded[:, :, :left] = 0
+        self._padded[:, :, left + self.window.size[1] :] = 0
+        n, h, w, c = self._padded.strides
+        shape = (6, 6, images, rows, columns, channels)
+        self._overlapping = np.ndarray(shape, np.float32, self._padded, 0, (h, w, n, 4 * h, 4 * w, c))
+        self._gathered = self._scratch.array("gathered", shape, np.float32)
+        self._out = self._scratch.array("tiles", (36, images * rows * columns * channels), np.float32)
+
+    def _fill(self, chunk: Chunk) -> None:
+        """Writes the pixels that the chunk's tiles see, and zeros above and below the image."""
+        _, height, width, _ = self.x.shape
+        (top, _), (left, _) = self.window.padding
+        seen = self._padded.shape[1]
+        first = 4 * chunk.rows.start - top  # the image's row that comes first, negative in the padding
+        start, stop = max(first, 0), min(first + seen, height)  # the rows that are real
+        right = min(left + width, self._padded.shape[2])
+        if start > first:
+            self._padded[:, : start - first] = 0
+        if stop < first + seen:
+            self._padded[:, stop - first :] = 0
+        self._padded[:, start - first : stop - first, left:right] = self.x[chunk.images, start:stop, : right - left]
 
 
 def _output_rows(chunk: Chunk, window: Window) -> slice:

@@ -1,17 +1,19 @@
-"""Batch normalization as one op with a joint rule, and the two ops that the rule is made of."""
+"""Batch and layer normalization, each one op with a joint rule, and the ops that the rules are made of."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..kernels import channels as kernel
+from ..kernels import standardize as by_row
 from ..op import Op
 from .elementwise import refuse_complex, sqrt
-from .reduce import sum
+from .reduce import mean, sum, var
 
-__all__ = ["batch_norm", "channel_products", "channel_sum"]
+__all__ = ["batch_norm", "channel_products", "channel_sum", "layer_norm", "standardize", "standardize_grad"]
 
 
 @Op(outputs=("y", "mean", "var"))
@@ -106,6 +108,101 @@ def _batch_norm_rule(g: Any, x: Any, weight: Any, mean: Any, var: Any, eps: floa
 
 
 batch_norm.vjp(_batch_norm_rule, inputs=3)
+
+
+# ---------------------------------------------------------------------- layer normalization
+
+
+@Op
+def layer_norm(x, weight, bias, eps=1e-5):
+    """Normalizes each example by its own mean and variance: (x - mean) / sqrt(var + eps) * weight + bias.
+
+    x (.., *shape), weight and bias of that shape -> (.., *shape); the mean and the (biased) variance are over the last
+    axes, as many as weight has.
+
+    Raises ValueError where weight or bias has another shape than x's last axes, or these have no elements.
+
+    Ba, Kiros and Hinton, "Layer Normalization", 2016, equation 3.
+
+    >>> import autograd as ag, numpy as np
+    >>> ag.layer_norm(np.array([[1.0, 3.0], [5.0, 5.0]]), np.ones(2), np.zeros(2)).round(3)
+    array([[-1.,  1.],
+           [ 0.,  0.]])
+    """
+    x, weight, bias = np.asarray(x), np.asarray(weight), np.asarray(bias)
+    refuse_complex("layer_norm", x, weight, bias)
+    shape = x.shape[max(x.ndim - weight.ndim, 0) :]
+    if not shape or weight.shape != shape or bias.shape != shape:
+        raise ValueError(f"layer_norm: weight and bias must have the shape of x's last axes, at least one, got "
+                         f"{weight.shape} and {bias.shape} for x {x.shape}")
+    return _by_row(by_row.standardize, weight.ndim, x, eps=eps, weight=weight.reshape(-1), bias=bias.reshape(-1))
+
+
+@Op
+def standardize(x, axes=1, eps=1e-5):
+    """(x - mean) / sqrt(var + eps) over the last `axes` axes: any shape -> the same. `layer_norm` without a weight.
+
+    >>> import numpy as np
+    >>> standardize(np.array([[1.0, 3.0]]), eps=0.0)
+    array([[-1.,  1.]])
+    """
+    return _by_row(by_row.standardize, axes, x, eps=eps)
+
+
+@Op
+def standardize_grad(dy, x, axes=1, eps=1e-5):
+    """The gradient of `standardize` by x for the cotangent dy: dy and x of one shape -> that shape.
+
+    With s = 1 / sqrt(var + eps), y = standardize(x) and means over the last axes it is J dy = s (dy - mean(dy) -
+    y mean(y dy)).
+
+    >>> import numpy as np
+    >>> standardize_grad(np.array([[1.0, 0.0, 0.0]]), np.array([[0.0, 1.0, 2.0]]), eps=0.0).round(3)
+    array([[ 0.204, -0.408,  0.204]])
+    """
+    return _by_row(by_row.standardize_grad, axes, dy, x, eps=eps)
+
+
+def _layer_norm_rule(g: Any, x: Any, weight: Any, eps: float, wanted: Any) -> tuple:
+    axes = weight.ndim
+    leading = tuple(range(x.ndim - axes))
+    return (
+        standardize_grad(g * weight, x, axes, eps) if wanted[0] else None,
+        sum(g * standardize(x, axes, eps), leading) if wanted[1] else None,
+        sum(g, leading) if wanted[2] else None,
+    )
+
+
+def _standardize_grad_by_x(g: Any, dy: Any, x: Any, axes: int, eps: float) -> Any:
+    """The gradient by x of sum(g J dy): J is symmetric, ds/dx = -s² y / D, and d mean(y v)/dx = J v / D, so it is
+
+    -s (y mean(g J dy) + mean(y dy) J g + mean(y g) J dy).
+    """
+    last = tuple(range(-axes, 0))
+    y, through_dy, through_g = standardize(x, axes, eps), standardize_grad(dy, x, axes, eps), standardize_grad(
+        g, x, axes, eps)
+    scale = 1 / sqrt(var(x, last, keepdims=True) + eps)
+    return -scale * (y * mean(g * through_dy, last, keepdims=True) + mean(y * dy, last, keepdims=True) * through_g
+                     + mean(y * g, last, keepdims=True) * through_dy)
+
+
+layer_norm.vjp(_layer_norm_rule, inputs=3)
+standardize.vjp(lambda g, x, axes, eps: standardize_grad(g, x, axes, eps))
+standardize_grad.vjp(lambda g, x, axes, eps: standardize_grad(g, x, axes, eps), _standardize_grad_by_x)
+
+
+def _by_row(function: Any, axes: int, *arrays: Any, **others: Any) -> Any:
+    """function(*rows, **others), the rows being the last axes of arrays of one shape: (.., *last) -> (.., *last)."""
+    arrays = tuple(map(np.asarray, arrays))
+    dtype = np.result_type(*arrays, *(v for v in others.values() if isinstance(v, np.ndarray)))
+    exact = np.float64 if dtype.kind != "f" else np.result_type(dtype, np.float32)  # float16 overflows in sums
+    shape = arrays[0].shape
+    length = prod(shape[len(shape) - axes :])
+    if not length:
+        raise ValueError(f"axes of {shape} have no elements to take a mean of")
+    rows = [array.astype(exact, copy=False).reshape(-1, length) for array in arrays]
+    out = function(*rows, **others).reshape(shape)
+    return out.astype(dtype, copy=False) if dtype.kind == "f" else out
 
 
 def _rows(x: Any) -> Any:

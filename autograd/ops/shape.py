@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -186,7 +187,7 @@ def flatten(x: Any, start_axis: int = 0) -> Any:
     shape = np.shape(value_of(x))
     if not 0 <= start_axis <= len(shape):
         raise ValueError(f"flatten: start_axis {start_axis} does not exist; x {shape} has {len(shape)} axes")
-    return reshape(x, (*shape[:start_axis], int(np.prod(shape[start_axis:]))))  # (N, H, W, C) -> (N, H*W*C)
+    return reshape(x, (*shape[:start_axis], prod(shape[start_axis:])))  # (N, H, W, C) -> (N, H*W*C)
 
 
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:

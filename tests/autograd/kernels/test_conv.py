@@ -105,10 +105,10 @@ def test_the_chunks_cover_each_output_row_once_and_in_order(images, height, widt
 
 def test_a_large_image_is_cut_into_rows_and_small_images_go_together():
     window = resolve("demo", (64, 64), 3, 1, 1)
-    quarter_of_a_megabyte_an_image = list(im2col._cut(4, window, (1 << 18) // 64, 1))
-    assert [chunk.images for chunk in quarter_of_a_megabyte_an_image] == [slice(0, 2), slice(2, 4)]
-    two_megabytes_an_image = list(im2col._cut(1, window, (2 << 20) // 64, 1))
-    assert [chunk.rows for chunk in two_megabytes_an_image] == [slice(i, i + 16) for i in (0, 16, 32, 48)]
+    half_a_megabyte_an_image = list(im2col._cut(4, window, (1 << 19) // 64, 1))
+    assert [chunk.images for chunk in half_a_megabyte_an_image] == [slice(0, 2), slice(2, 4)]
+    four_megabytes_an_image = list(im2col._cut(1, window, (4 << 20) // 64, 1))
+    assert [chunk.rows for chunk in four_megabytes_an_image] == [slice(i, i + 16) for i in (0, 16, 32, 48)]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import special
 
 import autograd as ag
-from autograd.ops import elementwise, index, norm, pool, registry, shape
+from autograd.ops import elementwise, index, norm, pool, registry, shape, softmax
 
 from . import naive
 from .naive import each, reduced
@@ -307,6 +307,23 @@ SOFTMAX = [
     case("softmax", lambda x: ag.softmax(x, 0), naive.scanned(naive.softmax, 0), normal(3, 4), dtypes=REAL),
     case("log_softmax", lambda x: ag.log_softmax(x, -1), lambda x: np.log(naive.scanned(naive.softmax, -1)(x)),
          normal(3, 4), dtypes=REAL),
+    case("softmax_cross_entropy", softmax.softmax_cross_entropy, naive.softmax_cross_entropy, normal(3, 4),
+         integers(0, 4, 3), dtypes=REAL),
+    case("softmax_cross_entropy", lambda x, t: softmax.softmax_cross_entropy(x, t, 0.3, "none"),
+         lambda x, t: naive.softmax_cross_entropy(x, t, 0.3, list), normal(2, 3, 2), integers(0, 2, 2, 3), dtypes=REAL,
+         id="each-smoothed"),
+    case("softmax_cross_entropy", lambda x, t: softmax.softmax_cross_entropy(x, t, reduction="sum"),
+         lambda x, t: naive.softmax_cross_entropy(x, t, 0, sum), normal(2, 40), integers(0, 40, 2), dtypes=REAL,
+         id="sum-long-rows"),
+    case("softmax_cross_entropy_grad", softmax.softmax_cross_entropy_grad, naive.softmax_cross_entropy_grad, normal(),
+         normal(3, 4), integers(0, 4, 3), dtypes=REAL),
+    case("softmax_cross_entropy_grad", lambda g, x, t: softmax.softmax_cross_entropy_grad(g, x, t, reduction="sum"),
+         lambda g, x, t: naive.softmax_cross_entropy_grad(g, x, t, 0, 1), normal(), normal(2, 5), integers(0, 5, 2),
+         dtypes=REAL, id="sum"),
+    case("softmax_cross_entropy_grad",
+         lambda g, x, t: softmax.softmax_cross_entropy_grad(g, x, t, label_smoothing=0.3, reduction="none"),
+         lambda g, x, t: naive.softmax_cross_entropy_grad(g, x, t, 0.3, 1), normal(2, 3), normal(2, 3, 2),
+         integers(0, 2, 2, 3), dtypes=REAL, id="each-smoothed"),
 ]
 
 NORM = [
@@ -316,6 +333,14 @@ NORM = [
          dtypes=REAL),
     case("channel_sum", norm.channel_sum, naive.channel_sum, normal(4, 2, 3), normal(4, 2, 3), normal(3), normal(3),
          normal(3), normal(3), dtypes=REAL),
+    case("layer_norm", lambda x, w, b: ag.layer_norm(x, w, b, eps=1e-3),
+         lambda x, w, b: naive.layer_norm(x, w, b, eps=1e-3), normal(2, 3, 4), normal(4), normal(4), dtypes=REAL),
+    case("layer_norm", ag.layer_norm, naive.layer_norm, normal(2, 3, 2), normal(3, 2), normal(3, 2), dtypes=REAL,
+         id="two-axes"),
+    case("standardize", lambda x: norm.standardize(x, 1, 1e-3), lambda x: naive.standardize(x, 1, 1e-3), normal(2, 5),
+         dtypes=REAL),
+    case("standardize_grad", lambda g, x: norm.standardize_grad(g, x, 2, 1e-3),
+         lambda g, x: naive.standardize_grad(g, x, 2, 1e-3), normal(2, 2, 3), normal(2, 2, 3), dtypes=REAL),
 ]
 
 CASES = [*ELEMENTWISE, *REDUCE, *SHAPE, *INDEX, *LINALG, *CONV, *POOL, *SOFTMAX, *NORM]

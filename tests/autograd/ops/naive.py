@@ -9,14 +9,16 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Callable, Iterator, Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
 __all__ = ["avg_pool2d", "avg_unpool2d", "batch_norm", "concatenated", "conv2d", "conv2d_input_grad",
-           "conv2d_weight_grad", "conv_transpose2d", "each", "einsum", "filled", "first_maxima", "matmul",
+           "conv2d_weight_grad", "conv_transpose2d", "each", "einsum", "filled", "first_maxima", "layer_norm", "matmul",
            "max_pool2d", "pick_taps", "places", "put", "reduced", "scanned", "scatter", "sigmoid", "softmax",
-           "taken", "unpool_taps"]
+           "softmax_cross_entropy", "softmax_cross_entropy_grad", "standardize", "standardize_grad", "taken",
+           "unpool_taps"]
 
 Array = np.ndarray[Any, Any]
 
@@ -83,6 +85,34 @@ def softmax(values: list[float]) -> list[float]:
     return [p / math.fsum(powers) for p in powers]
 
 
+def softmax_cross_entropy(logits: Array, target: Array, smoothing: float = 0.0, reduce: Callable = fmean) -> Array:
+    """-sum q * log(softmax), an example at a time; q by `smoothed`. `reduce` takes the list of the losses."""
+    losses = [-math.fsum(q * math.log(p) for q, p in zip(smoothed(label, row, smoothing), softmax(row), strict=True))
+              for label, row in _labelled_rows(target, logits)]
+    found = np.array(reduce(losses))
+    return found.reshape(target.shape) if found.ndim else found
+
+
+def softmax_cross_entropy_grad(dy: Array, logits: Array, target: Array, smoothing: float = 0.0,
+                               count: int | None = None) -> Array:
+    """dy / count * (softmax - q), an example at a time; q by `smoothed`. count None is that of the examples."""
+    shares = np.broadcast_to(dy, target.shape).flat
+    rows = [[d.item() / (count or target.size) * (p - q)
+             for q, p in zip(smoothed(label, row, smoothing), softmax(row), strict=True)]
+            for d, (label, row) in zip(shares, _labelled_rows(target, logits), strict=True)]
+    return filled(logits.shape, [v for row in rows for v in row])
+
+
+def smoothed(label: int, row: list[float], smoothing: float) -> list[float]:
+    """The distribution over the classes of the row: 1 - smoothing at the label, smoothing spread over all."""
+    return [(1 - smoothing) * (c == label) + smoothing / len(row) for c in range(len(row))]
+
+
+def _labelled_rows(target: Array, logits: Array) -> Iterator[tuple[int, list[float]]]:
+    for at in np.ndindex(target.shape):
+        yield target[at].item(), [v.item() for v in logits[at]]
+
+
 def _from_the_front(axis: Any, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
@@ -100,6 +130,36 @@ def batch_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> tuple
         means.append(mean)
         variances.append(variance)
     return y, np.array(means), np.array(variances)
+
+
+def layer_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> Array:
+    """Ba, Kiros and Hinton's equation 3 over the axes of the weight, an example at a time."""
+    return standardize(x, weight.ndim, eps) * weight + bias
+
+
+def standardize(x: Array, axes: int, eps: float) -> Array:
+    """(x - mean) / sqrt(var + eps), an example at a time."""
+    out = np.zeros_like(x, dtype=np.result_type(x, np.float32))
+    for at in np.ndindex(x.shape[: x.ndim - axes]):
+        values = [v.item() for v in x[at].flat]
+        mean = math.fsum(values) / len(values)
+        variance = math.fsum((v - mean) ** 2 for v in values) / len(values)
+        out[at] = (x[at] - mean) / math.sqrt(variance + eps)
+    return out
+
+
+def standardize_grad(dy: Array, x: Array, axes: int, eps: float) -> Array:
+    """The sum over all outputs of dy times their derivative, with the mean and the variance derived one by one."""
+    out = np.zeros_like(x)
+    for at in np.ndindex(x.shape[: x.ndim - axes]):
+        values, g = [v.item() for v in x[at].flat], [v.item() for v in dy[at].flat]
+        n = len(values)
+        mean = math.fsum(values) / n
+        deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / n + eps)
+        out[at] = np.reshape([
+            math.fsum(g[i] * (((i == j) - 1 / n) / deviation - (values[i] - mean) * (values[j] - mean) / (n * deviation**3))
+                      for i in range(n)) for j in range(n)], x[at].shape)
+    return out
 
 
 def channel_products(dy: Array, x: Array, mean: Array) -> Array:

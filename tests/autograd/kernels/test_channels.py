@@ -1,0 +1,76 @@
+"""Sums and maps of each channel: against NumPy in float64, for every number of channels and rows, and every cut."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import autograd as ag
+from autograd.kernels import blocks, channels
+
+sizes = st.tuples(st.integers(1, 70), st.sampled_from([1, 2, 3, 16, 700, 1500]))
+
+
+def draws(size, n, dtype=np.float32, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(size).astype(dtype) for _ in range(n)], rng.standard_normal((4, size[1])).astype(dtype)
+
+
+def close(got, exact, dtype):
+    np.testing.assert_allclose(got, exact, rtol=100 * np.finfo(dtype).eps, atol=200 * np.finfo(dtype).eps)
+
+
+@given(sizes, st.sampled_from([np.float32, np.float64]), st.integers(1, 64))
+def test_all_of_them_are_what_their_formulas_say(size, dtype, block):
+    (g, x), (mean, slope, bias, constant) = draws(size, 2, dtype)
+    wide = [a.astype(np.float64) for a in (g, x, mean, slope, bias, constant)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(channels, "BLOCK", block)  # several blocks, also of single rows
+        got_mean, got_var = channels.moments(x)
+        normalized = channels.normalize(x, mean, slope, bias)
+        products = channels.centred_products(g, x, mean)
+        combined = channels.combine(g, x, mean, slope, bias, constant)
+        total = channels.sums(x)
+    g, x, mean, slope, bias, constant = wide
+    close(got_mean, x.mean(axis=0), dtype)
+    close(got_var, x.var(axis=0), dtype)
+    close(normalized, (x - mean) * slope + bias, dtype)
+    close(products / len(x), (g * (x - mean)).sum(axis=0) / len(x), dtype)
+    close(combined, slope * g + bias * (x - mean) + constant, dtype)
+    close(total / len(x), x.sum(axis=0) / len(x), dtype)
+
+
+def test_a_large_mean_does_not_spoil_the_variance():
+    x = (1e4 + np.random.default_rng(0).standard_normal((4096, 3))).astype(np.float32)
+    close(channels.moments(x)[1], x.astype(np.float64).var(axis=0), np.float32)
+
+
+def test_float16_counts_beyond_2048():
+    x = np.ones((5000, 2), np.float16)
+    mean, var = channels.moments(x)
+    assert mean.dtype == var.dtype == np.float16
+    np.testing.assert_array_equal(mean, [1, 1])
+    np.testing.assert_array_equal(var, [0, 0])
+
+
+def test_threads_change_no_bits(monkeypatch):
+    monkeypatch.setattr(channels, "BLOCK", 64)
+    monkeypatch.setattr(blocks, "_LEAST_SHARED", 0)
+    (g, x), (mean, slope, bias, constant) = draws((1000, 16), 2)
+    before = ag.get_num_threads()
+    found = []
+    for n in (1, 2, 3):
+        ag.set_num_threads(n)
+        found.append([a.tobytes() for a in (*channels.moments(x), channels.normalize(x, mean, slope, bias),
+                                            channels.centred_products(g, x, mean),
+                                            channels.combine(g, x, mean, slope, bias, constant))])
+    ag.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
+def test_arguments_may_be_strided_and_are_not_written_to():
+    (g, x), (mean, slope, bias, constant) = draws((64, 6), 2)
+    x_before = x.copy()
+    got = channels.combine(np.asfortranarray(g), np.asfortranarray(x), mean, slope, bias, constant)
+    np.testing.assert_array_equal(got, channels.combine(g, x, mean, slope, bias, constant))
+    np.testing.assert_array_equal(x, x_before)

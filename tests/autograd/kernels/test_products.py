@@ -1,0 +1,67 @@
+"""Matrix products in pieces: against NumPy's, exact where the sums are, and without waking BLAS's threads."""
+
+import numpy as np
+import pytest
+import threadpoolctl
+from hypothesis import given
+from hypothesis import strategies as st
+
+import autograd as ag
+from autograd.kernels import products
+
+SHAPES = st.sampled_from([
+    ((5, 4), (4, 3)), ((1, 4), (4, 9)), ((9, 4), (4, 1)), ((2, 3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)),
+    ((3, 4), (2, 4, 5)), ((4,), (4, 5)), ((5, 4), (4,)), ((4,), (4,)), ((0, 4), (4, 3)), ((3, 0), (0, 2)),
+    ((2, 1, 3, 4), (5, 4, 2)),
+])  # fmt: skip
+
+
+def whole_numbers(shape, dtype, seed=0):
+    """So that every sum is exact and can be compared with ==."""
+    return np.random.default_rng(seed).integers(-4, 5, shape).astype(dtype)
+
+
+@given(SHAPES, st.sampled_from("fdFDil"), st.integers(1, 50))
+def test_it_is_the_product_however_it_is_cut(shapes, dtype, piece):
+    x, y = (whole_numbers(shape, dtype, i) for i, shape in enumerate(shapes))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(products, "SMALL_PRODUCT", 0)
+        patch.setattr(products, "_PIECE", piece)
+        got = products.matmul(x, y)
+    expected = np.matmul(x, y)
+    np.testing.assert_array_equal(got, expected)
+    assert np.asarray(got).dtype == expected.dtype
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(("n", "k", "m"), [(64, 4096, 256), (4096, 64, 256), (1, 4096, 512), (3000, 300, 7)])
+def test_large_products_have_the_same_bits_for_any_number_of_threads(n, k, m, order):
+    rng = np.random.default_rng(0)
+    x, y = (np.asarray(rng.standard_normal(shape, np.float32), order=order) for shape in ((n, k), (k, m)))
+    before = ag.get_num_threads()
+    found = []
+    for threads in (1, 2, 3):
+        ag.set_num_threads(threads)
+        found.append(products.matmul(x, y))
+    ag.set_num_threads(before)
+    assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes()
+    exact = x.astype(np.float64) @ y.astype(np.float64)
+    assert np.abs(found[0] - exact).max() < 1e-5 * np.sqrt(k) * np.abs(exact).max()
+
+
+def test_the_number_of_blas_threads_is_what_it_was_afterwards():
+    before = threadpoolctl.threadpool_info()
+    products.matmul(np.ones((600, 600)), np.ones((600, 600)))
+    assert threadpoolctl.threadpool_info() == before
+
+
+@pytest.mark.parametrize("size", [0, 1, 8191, 8192, 8193, 50_000])
+@pytest.mark.parametrize("dtype", "fdFD")
+def test_one_number_that_is_not_finite_is_found_wherever_it_is(size, dtype):
+    x = np.ones(size, dtype)
+    assert products.is_finite(x)
+    for place in {0, size // 2, size - 1} & set(range(size)):
+        for value in (np.nan, np.inf, -np.inf):
+            spoiled = x.copy()
+            spoiled[place] = value
+            assert not products.is_finite(spoiled)

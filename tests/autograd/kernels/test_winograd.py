@@ -1,0 +1,228 @@
+"""Winograd's convolution against the sum over taps in float64, its error, its adjoints, and when it is chosen."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autograd as ag
+from autograd.kernels import conv, winograd
+from autograd.kernels.window import resolve
+
+# The largest error, relative to the largest value of the exact result. One float32 rounding is 6e-8; the longest
+# sums here are of 9 * 128 products, and errors grow with their root and with the transforms' own factor.
+BOUND = 5e-6
+
+
+def by_taps(x, w, dout, window):
+    """The convolution and both gradients in float64: a sum over the nine taps of shifted images."""
+    x, w, dout = (array.astype(np.float64) for array in (x, w, dout))
+    padded = np.pad(x, ((0, 0), *window.padding, (0, 0)))
+    d_padded = np.zeros_like(padded)
+    y, dw = np.zeros(dout.shape), np.zeros(w.shape)
+    for kh, kw in np.ndindex(3, 3):
+        seen = (slice(None), slice(kh, kh + window.out[0]), slice(kw, kw + window.out[1]))
+        y += padded[seen] @ w[kh, kw]
+        d_padded[seen] += dout @ w[kh, kw].T
+        dw[kh, kw] = np.einsum("nhwc,nhwo->co", padded[seen], dout)
+    (top, _), (left, _) = window.padding
+    return y, d_padded[:, top : top + window.size[0], left : left + window.size[1]], dw
+
+
+def all_three(x, w, dout, window, method="winograd"):
+    return (
+        conv.conv2d(x, w, None, window, method=method),
+        conv.conv2d_input_grad(dout, w, window, method=method),
+        conv.conv2d_weight_grad(x, dout, window, method=method),
+    )
+
+
+def draws(n, window, c, o, seed=0):
+    rng = np.random.default_rng(seed)
+    shapes = (n, *window.size, c), (3, 3, c, o), (n, *window.out, o)
+    return [rng.standard_normal(shape, np.float32) for shape in shapes]
+
+
+def error(got, exact):
+    return np.abs(got - exact).max() / np.abs(exact).max()
+
+
+@st.composite
+def geometries(draw):
+    """(n, window, c, o): sizes that tiles of 4x4 cover and that they do not, every padding that it takes."""
+    padding = draw(st.sampled_from(["same", "valid", 1, 2]) | st.tuples(*[st.tuples(*[st.integers(0, 2)] * 2)] * 2))
+    size = draw(st.tuples(st.integers(3, 14), st.integers(3, 14)))
+    window = resolve("conv2d", size, 3, 1, padding)
+    return draw(st.integers(1, 3)), window, draw(st.integers(1, 6)), draw(st.integers(1, 6))
+
+
+@given(geometries(), st.integers(0, 99))
+def test_convolution_and_gradients_are_those_of_the_taps(geometry, seed):
+    n, window, c, o = geometry
+    x, w, dout = draws(n, window, c, o, seed)
+    for got, exact in zip(all_three(x, w, dout, window), by_taps(x, w, dout, window), strict=True):
+        assert got.dtype == np.float32
+        assert got.shape == exact.shape
+        assert error(got, exact) < BOUND
+
+
+@given(geometries(), st.integers(1, 5))
+@settings(max_examples=30)
+def test_where_the_work_is_cut_changes_little(geometry, tiles):
+    """Chunks of few tiles, so that images are cut into rows of tiles and lanes have several chunks."""
+    n, window, c, o = geometry
+    x, w, dout = draws(n, window, c, o)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_TILES", "_TILES_WEIGHT_GRAD"):
+            patch.setattr(winograd, name, tiles)
+        patch.setattr(winograd, "_NUMBERS", 1)
+        patch.setattr(winograd, "_LANES", 2)
+        results = all_three(x, w, dout, window)
+    for got, exact in zip(results, by_taps(x, w, dout, window), strict=True):
+        assert error(got, exact) < BOUND
+
+
+REAL_SIZES = [(8, 32, 64, 128), (16, 16, 128, 128), (32, 8, 128, 256), (2, 30, 64, 64)]
+
+
+@pytest.mark.parametrize(("n", "size", "c", "o"), REAL_SIZES)
+def test_at_real_sizes_the_error_is_a_few_times_that_of_im2col(n, size, c, o):
+    window = resolve("conv2d", (size, size), 3, 1, "same")
+    x, w, dout = draws(n, window, c, o)
+    exact = by_taps(x, w, dout, window)
+    plain = all_three(x, w, dout, window, "im2col")
+    for got, other, value in zip(all_three(x, w, dout, window), plain, exact, strict=True):
+        assert error(got, value) < min(BOUND, 12 * error(other, value))
+
+
+@given(geometries(), st.integers(0, 99))
+@settings(max_examples=40)
+def test_both_gradients_are_adjoint_to_the_convolution(geometry, seed):
+    """<conv(x, w), g> = <x, dx> = <w, dw>, in float32, where differences of values would drown in rounding."""
+    n, window, c, o = geometry
+    x, w, dout = draws(n, window, c, o, seed)
+    y, dx, dw = (array.astype(np.float64) for array in all_three(x, w, dout, window))
+    scale = np.linalg.norm(x) * np.linalg.norm(w) * np.linalg.norm(dout)
+    assert abs(np.vdot(x, dx) - np.vdot(y, dout)) < 1e-6 * scale
+    assert abs(np.vdot(w, dw) - np.vdot(y, dout)) < 1e-6 * scale
+
+
+def test_the_gradients_of_the_op_are_adjoint_at_second_order_too():
+    """The gradient of <dx, u> by dout is the convolution of u: the three ops are each other's rules."""
+    rng = np.random.default_rng(0)
+    x, u = rng.standard_normal((2, 2, 9, 9, 5), np.float32)
+    w = ag.Tensor(rng.standard_normal((3, 3, 5, 4), np.float32))
+    x, g = ag.Tensor(x, requires_grad=True), ag.Tensor(np.ones((2, 9, 9, 4), np.float32), requires_grad=True)
+    y = ag.conv2d(x, w, padding="same", method="winograd")
+    [dx] = ag.gradients(y, [x], g=g, create_graph=True)
+    [dg] = ag.gradients((dx * u).sum(), [g])
+    expected = ag.conv2d(u.astype(np.float64), w.data.astype(np.float64), padding="same")
+    assert error(dg.data, expected) < BOUND
+
+
+@given(geometries())
+@settings(max_examples=30)
+def test_a_bias_is_added_to_each_output(geometry):
+    n, window, c, o = geometry
+    x, w, dout = draws(n, window, c, o)
+    b = np.arange(1, o + 1, dtype=np.float32)
+    with_b, without = (conv.conv2d(x, w, bias, window, method="winograd") for bias in (b, None))
+    np.testing.assert_array_equal(with_b, without + b)
+
+
+def test_arguments_may_be_strided_and_are_not_written_to():
+    window = resolve("conv2d", (10, 9), 3, 1, 1)
+    x, w, dout = draws(2, window, 5, 4)
+    before = [array.copy() for array in (x, w, dout)]
+    strided = [np.asfortranarray(array) for array in (x, w, dout)]
+    for got, expected in zip(all_three(*strided, window), all_three(x, w, dout, window), strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-4)
+    for array, old in zip((x, w, dout), before, strict=True):
+        np.testing.assert_array_equal(array, old)
+
+
+def test_results_do_not_share_memory_with_scratch():
+    window = resolve("conv2d", (10, 9), 3, 1, 1)
+    x, w, dout = draws(2, window, 5, 4)
+    first = all_three(x, w, dout, window)
+    kept = [array.copy() for array in first]
+    all_three(2 * x, w, dout, window)
+    for array, old in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(array, old)
+
+
+@pytest.mark.parametrize("tiles", [2, 64])
+def test_it_has_the_same_bits_for_any_number_of_threads(tiles, monkeypatch):
+    for name in ("_TILES", "_TILES_WEIGHT_GRAD"):
+        monkeypatch.setattr(winograd, name, tiles)
+    monkeypatch.setattr(winograd, "_NUMBERS", 1)
+    window = resolve("conv2d", (33, 18), 3, 1, 1)
+    x, w, dout = draws(5, window, 8, 16)
+    before = ag.get_num_threads()
+    found = []
+    for n in (1, 2, 3):
+        ag.set_num_threads(n)
+        found.append([array.tobytes() for array in all_three(x, w, dout, window)])
+    ag.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
+def test_an_empty_batch_has_empty_outputs_and_a_weight_gradient_of_zeros():
+    window = resolve("conv2d", (8, 8), 3, 1, 1)
+    y, dx, dw = all_three(*draws(0, window, 3, 2), window)
+    assert y.shape == (0, 8, 8, 2)
+    assert dx.shape == (0, 8, 8, 3)
+    np.testing.assert_array_equal(dw, np.zeros((3, 3, 3, 2)))
+
+
+# ---------------------------------------------------------------------- when it is chosen
+
+
+def chosen(x_shape, w_shape, dtype=np.float32, **settings):
+    """Whether "auto" took Winograd: its bits are not those of im2col."""
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(shape).astype(dtype) for shape in (x_shape, w_shape))
+    auto, plain = (ag.conv2d(x, w, padding="same", method=method, **settings) for method in ("auto", "im2col"))
+    return not np.array_equal(auto, plain)
+
+
+def test_it_is_chosen_by_shape_and_dtype_alone():
+    assert chosen((4, 16, 16, 64), (3, 3, 64, 64))
+    assert not chosen((4, 16, 16, 64), (3, 3, 64, 64), np.float64)
+    assert not chosen((4, 16, 16, 64), (3, 3, 64, 64), stride=2)
+    assert not chosen((4, 16, 16, 64), (3, 3, 64, 64), dilation=2)
+    assert not chosen((4, 16, 16, 64), (3, 3, 32, 64), groups=2)
+    assert not chosen((4, 16, 16, 64), (5, 5, 64, 64))
+    assert not chosen((4, 16, 16, 8), (3, 3, 8, 64))  # few channels: the transforms cost more than they save
+    assert not chosen((1, 8, 8, 64), (3, 3, 64, 64))  # few tiles: so do those of the weights
+    assert not chosen((40, 5, 5, 64), (3, 3, 64, 64))  # tiles of 4x4 cover 5x5 with more waste than they save
+
+
+def test_float64_is_always_im2col():
+    with pytest.raises(ValueError, match=r'method "winograd" takes a 3x3 kernel.*float32 alone.*float64.*"auto"'):
+        ag.conv2d(np.ones((1, 8, 8, 1)), np.ones((3, 3, 1, 1)), method="winograd")
+
+
+@pytest.mark.parametrize("settings", [dict(stride=2), dict(dilation=2), dict(padding=3), dict(groups=2)])
+def test_asking_for_it_where_it_does_not_fit_is_an_error_that_says_what_fits(settings):
+    x, w = np.ones((1, 8, 8, 2), np.float32), np.ones((3, 3, 2 // settings.get("groups", 1), 2), np.float32)
+    with pytest.raises(ValueError, match=r'method "winograd" takes .* not kernel \(3, 3\), stride .*; use "auto"'):
+        ag.conv2d(x, w, method="winograd", **settings)
+
+
+def test_an_unknown_method_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r'conv2d: method \'fft\' is unknown; use "auto", "im2col" or "winograd"'):
+        ag.conv2d(np.ones((1, 8, 8, 1)), np.ones((3, 3, 1, 1)), method="fft")
+
+
+def test_the_gradients_are_taken_by_the_method_that_was_asked_for():
+    rng = np.random.default_rng(0)
+    images, weights = (rng.standard_normal(shape, np.float32) for shape in ((4, 16, 16, 64), (3, 3, 64, 64)))
+    grads = {}
+    for method in ("im2col", "winograd"):
+        x, w = ag.Tensor(images, requires_grad=True), ag.Tensor(weights, requires_grad=True)
+        ag.conv2d(x, w, padding="same", method=method).sum().backward()
+        grads[method] = x.grad.data, w.grad.data
+    for plain, other in zip(*grads.values(), strict=True):
+        assert not np.array_equal(plain, other)
+        assert error(other, plain) < 2 * BOUND
