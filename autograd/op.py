@@ -248,13 +248,13 @@ class Op:
         x, y = args
         needs, x_node, y_node = 0b100, None, None
         if type(x) is Tensor:
-            x, x_node = x._array, x._node
+            x_node, x = x._node, x._array
             if x_node is not None:
                 needs = 0b101
         elif type(x) not in _PLAIN_TYPES:
             return self._call(args, params, mode)
         if type(y) is Tensor:
-            y, y_node = y._array, y._node
+            y_node, y = y._node, y._array
             if y_node is not None:
                 needs |= 0b10
         elif type(y) not in _PLAIN_TYPES:

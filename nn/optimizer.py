@@ -5,7 +5,7 @@ new array and binds it (`p.data = new`). Arrays of the optimizer's own (momentum
 place.
 
 Every rule is elementwise, so `step` hands it blocks of a large parameter that stay in the cache over the ten or so
-passes of a rule (15 to 30 % faster on a million numbers), and threads share the blocks, with the same bits for any
+passes of a rule (up to 20 % faster on a million numbers), and threads share the blocks, with the same bits for any
 number of them. A rule works in two blocks of memory: `new`, where its result goes, and `t`.
 """
 
@@ -27,7 +27,7 @@ from .trainable import Params, checked_params, trained
 __all__ = ["Optimizer"]
 
 _BLOCK = 1 << 17  # numbers in a block: small for the cache, but large beside what handing it over costs
-_PASSES = 4  # of a rule at least, beside elementwise work that threads are worth for
+_PASSES = 4  # that most rules make at least: threads are worth it for so many times fewer numbers than in one pass
 
 _LIMITS: dict[str, dict[str, float]] = {
     "lr": dict(least=0.0),

@@ -227,7 +227,8 @@ def _from_band(band: Array, window: Window, block: int) -> Array:
     *taps, outputs = band.shape
     by_output = band.reshape(*taps, block, outputs // block)  # (KH, .., C, block*O) -> (KH, .., C, block, O)
     firsts = [i * window.stride[1] for i in range(block)]
-    return np.add.reduce([by_output[:, first : first + kw, :, i] for i, first in enumerate(firsts)])
+    parts = [by_output[:, first : first + kw, :, i] for i, first in enumerate(firsts)]
+    return np.add.reduce(parts, dtype=band.dtype)
 
 
 def _cut(images: int, window: Window, row_bytes: int, least_pixels: int) -> list[Chunk]:

@@ -1,8 +1,8 @@
 """Softmax, its logarithm and the cross entropy of rows, x (M, C), a block of rows at a time.
 
-Where rows are short the work lies transposed in memory, (C, rows): a reduction or a broadcast along the last axis starts
-a loop for each row. The maximum of 21 numbers took 46 ns, of transposed ones 2, and copying them 22; a cross entropy
-of such rows takes half the time.
+Where rows are short the work lies transposed in memory, (C, rows), since a reduction or a broadcast along the last axis
+starts a loop for each row: the maximum of 21 numbers took 46 ns, of transposed ones 2, and copying them 22. So a
+softmax of 10 or 21 classes takes 0.5 to 0.6 of the time.
 """
 
 from typing import Any
@@ -54,11 +54,11 @@ def log_softmax(x: Array) -> Array:
     return out
 
 
-def cross_entropy(x: Array, target: Array, smoothing: float, keep: bool) -> tuple[Array, tuple[Array, Array] | None]:
+def cross_entropy(x: Array, target: Array, smoothing: float, keep: bool) -> tuple[Array, Any]:
     """-sum(q * log(softmax(x))) of each row, where q is 1 - smoothing at the target and smoothing spread evenly.
 
-    x floats (M, C), target whole numbers (M,) -> (M,), and (exp(x less its row's largest), their sums) if they are to
-    be kept: (M, C), (M, 1).
+    x floats (M, C), target whole numbers (M,) -> (M,), and None or, if they are to be kept, exp(x less its row's
+    largest) and their sums: (M, C) and (M, 1).
 
     >>> cross_entropy(np.zeros((1, 2)), np.array([1]), 0.0, keep=False)[0].round(4)  # log(2)
     array([0.6931])
@@ -94,7 +94,7 @@ def cross_entropy_grad(g: Array, target: Array, powers: Array, sums: Array, smoo
         part, gs = out[rows], g[rows]
         np.multiply(powers[rows], gs[:, None] / sums[rows], out=part)
         if smoothing:
-            part -= gs[:, None] * (smoothing / out.shape[1])
+            part -= gs[:, None] * (smoothing / powers.shape[1])
         part[_places(target[rows])] -= (1 - smoothing) * gs
 
     each_block_of_rows(block, out.shape)

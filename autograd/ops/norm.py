@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..kernels import channels as kernel
-from ..kernels import standardize as by_row
+from ..kernels import layer_norm as layers
 from ..op import Op
 from .elementwise import refuse_complex, sqrt
 from .reduce import mean, sum, var
 
-__all__ = ["batch_norm", "channel_products", "channel_sum", "layer_norm", "standardize", "standardize_grad"]
+__all__ = ["batch_norm", "channel_products", "channel_sum", "layer_norm", "layer_norm_grads"]
 
 
 @Op(outputs=("y", "mean", "var"))
@@ -135,74 +134,68 @@ def layer_norm(x, weight, bias, eps=1e-5):
     if not shape or weight.shape != shape or bias.shape != shape:
         raise ValueError(f"layer_norm: weight and bias must have the shape of x's last axes, at least one, got "
                          f"{weight.shape} and {bias.shape} for x {x.shape}")
-    return _by_row(by_row.standardize, weight.ndim, x, eps=eps, weight=weight.reshape(-1), bias=bias.reshape(-1))
+    if not weight.size:
+        raise ValueError(f"layer_norm: x {x.shape} has no elements to take a mean of")
+    out = layers.normalize(_examples(x, weight), weight.reshape(-1), bias.reshape(-1), eps)
+    return _fitting(out, x, x, weight, bias)
 
 
-@Op
-def standardize(x, axes=1, eps=1e-5):
-    """(x - mean) / sqrt(var + eps) over the last `axes` axes: any shape -> the same. `layer_norm` without a weight.
+@Op(outputs=("dx", "dweight", "dbias"))
+def layer_norm_grads(dy, x, weight, eps=1e-5):
+    """The gradients of `layer_norm` by x, weight and bias for the cotangent dy, in one walk.
 
-    >>> import numpy as np
-    >>> standardize(np.array([[1.0, 3.0]]), eps=0.0)
-    array([[-1.,  1.]])
-    """
-    return _by_row(by_row.standardize, axes, x, eps=eps)
-
-
-@Op
-def standardize_grad(dy, x, axes=1, eps=1e-5):
-    """The gradient of `standardize` by x for the cotangent dy: dy and x of one shape -> that shape.
-
-    With s = 1 / sqrt(var + eps), y = standardize(x) and means over the last axes it is J dy = s (dy - mean(dy) -
-    y mean(y dy)).
+    dy and x (.., *shape), weight of that shape -> (.., *shape), *shape, *shape.
 
     >>> import numpy as np
-    >>> standardize_grad(np.array([[1.0, 0.0, 0.0]]), np.array([[0.0, 1.0, 2.0]]), eps=0.0).round(3)
-    array([[ 0.204, -0.408,  0.204]])
+    >>> dx, dweight, dbias = layer_norm_grads(np.array([[1.0, 0, 0]]), np.array([[0.0, 1, 2]]), np.ones(3), eps=0.0)
+    >>> dx.round(3), dweight.round(3), dbias
+    (array([[ 0.204, -0.408,  0.204]]), array([-1.225,  0.   ,  0.   ]), array([1., 0., 0.]))
     """
-    return _by_row(by_row.standardize_grad, axes, dy, x, eps=eps)
+    dy, x, weight = np.asarray(dy), np.asarray(x), np.asarray(weight)
+    found = layers.gradients(_examples(dy, weight), _examples(x, weight), weight.reshape(-1), eps)
+    return tuple(_fitting(a, like, dy, x, weight) for a, like in zip(found, (x, weight, weight), strict=True))
 
 
-def _layer_norm_rule(g: Any, x: Any, weight: Any, eps: float, wanted: Any) -> tuple:
-    axes = weight.ndim
-    leading = tuple(range(x.ndim - axes))
+def _layer_norm_grads_rule(g: Any, dy: Any, x: Any, weight: Any, eps: float, wanted: Any) -> tuple:
+    """With y the normalized x, s = 1 / sqrt(var + eps) and means over an example's D elements, dx is J (dy * weight)
+
+    for J v = s (v - mean(v) - y mean(y v)). J is symmetric, ds/dx = -s^2 y / D and d mean(y v)/dx = J v / D, so the
+    gradient of sum(g J v) by x is  -s (y mean(g J v) + mean(y v) J g + mean(y g) J v).
+    """
+    by_dx, by_dweight, by_dbias = g
+    one = np.ones(weight.shape, x.dtype)
+    last = tuple(range(-one.ndim, 0))
+
+    def through(v: Any) -> Any:
+        """J v"""
+        return layer_norm_grads(v, x, one, eps)[0]
+
+    def along(v: Any, u: Any) -> Any:
+        """mean(v * u)"""
+        return mean(v * u, last, keepdims=True)
+
+    y, scale = layer_norm(x, one, 0 * one, eps), 1 / sqrt(var(x, last, keepdims=True) + eps)
+    v = dy * weight
+    jg, jv = through(by_dx), through(v)
     return (
-        standardize_grad(g * weight, x, axes, eps) if wanted[0] else None,
-        sum(g * standardize(x, axes, eps), leading) if wanted[1] else None,
-        sum(g, leading) if wanted[2] else None,
+        weight * jg + y * by_dweight + by_dbias,
+        through(dy * by_dweight) - scale * (y * along(by_dx, jv) + along(y, v) * jg + along(y, by_dx) * jv),
+        sum(dy * jg, tuple(range(x.ndim - one.ndim))),
     )
 
 
-def _standardize_grad_by_x(g: Any, dy: Any, x: Any, axes: int, eps: float) -> Any:
-    """The gradient by x of sum(g J dy): J is symmetric, ds/dx = -s² y / D, and d mean(y v)/dx = J v / D, so it is
-
-    -s (y mean(g J dy) + mean(y dy) J g + mean(y g) J dy).
-    """
-    last = tuple(range(-axes, 0))
-    y, through_dy, through_g = standardize(x, axes, eps), standardize_grad(dy, x, axes, eps), standardize_grad(
-        g, x, axes, eps)
-    scale = 1 / sqrt(var(x, last, keepdims=True) + eps)
-    return -scale * (y * mean(g * through_dy, last, keepdims=True) + mean(y * dy, last, keepdims=True) * through_g
-                     + mean(y * g, last, keepdims=True) * through_dy)
+layer_norm.vjp(lambda g, x, weight, eps, wanted: layer_norm_grads(g, x, weight, eps), inputs=3)
+layer_norm_grads.vjp(_layer_norm_grads_rule, inputs=3)
 
 
-layer_norm.vjp(_layer_norm_rule, inputs=3)
-standardize.vjp(lambda g, x, axes, eps: standardize_grad(g, x, axes, eps))
-standardize_grad.vjp(lambda g, x, axes, eps: standardize_grad(g, x, axes, eps), _standardize_grad_by_x)
+def _examples(x: Any, weight: Any) -> Any:
+    """(.., *shape) -> (M, D), in floating numbers of which sums do not overflow as those of float16 do."""
+    return x.astype(np.result_type(x, np.float32), copy=False).reshape(-1, weight.size)
 
 
-def _by_row(function: Any, axes: int, *arrays: Any, **others: Any) -> Any:
-    """function(*rows, **others), the rows being the last axes of arrays of one shape: (.., *last) -> (.., *last)."""
-    arrays = tuple(map(np.asarray, arrays))
-    dtype = np.result_type(*arrays, *(v for v in others.values() if isinstance(v, np.ndarray)))
-    exact = np.float64 if dtype.kind != "f" else np.result_type(dtype, np.float32)  # float16 overflows in sums
-    shape = arrays[0].shape
-    length = prod(shape[len(shape) - axes :])
-    if not length:
-        raise ValueError(f"axes of {shape} have no elements to take a mean of")
-    rows = [array.astype(exact, copy=False).reshape(-1, length) for array in arrays]
-    out = function(*rows, **others).reshape(shape)
-    return out.astype(dtype, copy=False) if dtype.kind == "f" else out
+def _fitting(result: Any, like: Any, *inputs: Any) -> Any:
+    """In the shape of `like`, and the dtype that the inputs make."""
+    return result.reshape(like.shape).astype(np.result_type(*inputs, np.float16), copy=False)
 
 
 def _rows(x: Any) -> Any:

@@ -151,6 +151,20 @@ def test_targets_that_do_not_fit_are_refused(target, error, text):
         cross_entropy(_LOGITS, target)
 
 
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", ">i8", "u1", "u8"])
+def test_labels_out_of_range_are_found_in_every_integer_type(dtype):
+    for outside in (-1, 3, 100) if "i" in dtype else (3, 100):
+        with pytest.raises(ValueError, match=re.escape(f"target[1] is {outside}, but there are 3 classes, 0 to 2")):
+            cross_entropy(_LOGITS, np.array([0, outside, 2, 1], dtype))
+    assert cross_entropy(_LOGITS, _LABELS.astype(dtype)).item() == cross_entropy(_LOGITS, _LABELS).item()
+
+
+def test_cross_entropy_with_class_indices_is_one_op():
+    loss = cross_entropy(ag.Tensor(_LOGITS, requires_grad=True), _LABELS, 0.1)
+    assert "op=softmax_cross_entropy" in repr(loss)
+    assert len(ag.listing(loss).splitlines()) <= 3
+
+
 def test_logits_that_are_no_batch_of_floats_are_refused():
     expected = "cross_entropy: logits must be (N, classes), got (3,); add the batch axis with logits[None]"
     with pytest.raises(ValueError, match=re.escape(expected)):

@@ -125,6 +125,18 @@ def test_a_parameter_of_many_blocks_moves_as_a_small_one_does(optimizer, formula
         assert p.data[i] == pytest.approx(expected, rel=1e-12)
 
 
+@_cases
+def test_the_bits_do_not_depend_on_the_number_of_threads(optimizer, formula, settings):
+    n, before, found = 4 * _BLOCK + 5, ag.get_num_threads(), []
+    for threads in (1, 3):
+        ag.set_num_threads(threads)
+        p = _parameter((n,), dtype=np.float32)
+        _take_steps(optimizer([p], **settings), p, _gradients((n,), steps=2, dtype=np.float32))
+        found.append(p.data.tobytes())
+    ag.set_num_threads(before)
+    assert found[0] == found[1]
+
+
 @settings(max_examples=30)
 @given(case=st.sampled_from(_CASES), shape=st.lists(st.integers(0, 3), max_size=4).map(tuple))
 def test_any_shape_works_also_none_at_all(case, shape):

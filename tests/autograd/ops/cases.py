@@ -337,10 +337,9 @@ NORM = [
          lambda x, w, b: naive.layer_norm(x, w, b, eps=1e-3), normal(2, 3, 4), normal(4), normal(4), dtypes=REAL),
     case("layer_norm", ag.layer_norm, naive.layer_norm, normal(2, 3, 2), normal(3, 2), normal(3, 2), dtypes=REAL,
          id="two-axes"),
-    case("standardize", lambda x: norm.standardize(x, 1, 1e-3), lambda x: naive.standardize(x, 1, 1e-3), normal(2, 5),
+    case("layer_norm_grads", lambda g, x, w: norm.layer_norm_grads(g, x, w, 1e-3),
+         lambda g, x, w: naive.layer_norm_grads(g, x, w, 1e-3), normal(2, 2, 3), normal(2, 2, 3), normal(2, 3),
          dtypes=REAL),
-    case("standardize_grad", lambda g, x: norm.standardize_grad(g, x, 2, 1e-3),
-         lambda g, x: naive.standardize_grad(g, x, 2, 1e-3), normal(2, 2, 3), normal(2, 2, 3), dtypes=REAL),
 ]
 
 CASES = [*ELEMENTWISE, *REDUCE, *SHAPE, *INDEX, *LINALG, *CONV, *POOL, *SOFTMAX, *NORM]

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 __all__ = ["avg_pool2d", "avg_unpool2d", "batch_norm", "concatenated", "conv2d", "conv2d_input_grad",
-           "conv2d_weight_grad", "conv_transpose2d", "each", "einsum", "filled", "first_maxima", "layer_norm", "matmul",
-           "max_pool2d", "pick_taps", "places", "put", "reduced", "scanned", "scatter", "sigmoid", "softmax",
-           "softmax_cross_entropy", "softmax_cross_entropy_grad", "standardize", "standardize_grad", "taken",
-           "unpool_taps"]
+           "conv2d_weight_grad", "conv_transpose2d", "each", "einsum", "filled", "first_maxima", "layer_norm",
+           "layer_norm_grads", "matmul", "max_pool2d", "pick_taps", "places", "put", "reduced", "scanned", "scatter",
+           "sigmoid", "softmax", "softmax_cross_entropy", "softmax_cross_entropy_grad", "taken", "unpool_taps"]
 
 Array = np.ndarray[Any, Any]
 
@@ -134,32 +133,32 @@ def batch_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> tuple
 
 def layer_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> Array:
     """Ba, Kiros and Hinton's equation 3 over the axes of the weight, an example at a time."""
-    return standardize(x, weight.ndim, eps) * weight + bias
+    y = np.zeros(x.shape)
+    for at in np.ndindex(x.shape[: x.ndim - weight.ndim]):
+        mean, deviation = _mean_and_deviation(x[at], eps)
+        y[at] = (x[at] - mean) / deviation * weight + bias
+    return y
 
 
-def standardize(x: Array, axes: int, eps: float) -> Array:
-    """(x - mean) / sqrt(var + eps), an example at a time."""
-    out = np.zeros_like(x, dtype=np.result_type(x, np.float32))
-    for at in np.ndindex(x.shape[: x.ndim - axes]):
-        values = [v.item() for v in x[at].flat]
-        mean = math.fsum(values) / len(values)
-        variance = math.fsum((v - mean) ** 2 for v in values) / len(values)
-        out[at] = (x[at] - mean) / math.sqrt(variance + eps)
-    return out
+def layer_norm_grads(dy: Array, x: Array, weight: Array, eps: float) -> tuple[Array, Array, Array]:
+    """The chain rule over every output and every number that it depends on, an example at a time."""
+    dx, dweight, dbias = np.zeros(x.shape), np.zeros(weight.shape), np.zeros(weight.shape)
+    for at in np.ndindex(x.shape[: x.ndim - weight.ndim]):
+        mean, deviation = _mean_and_deviation(x[at], eps)
+        n, centred, g = weight.size, x[at] - mean, dy[at]
+        dweight += g * centred / deviation
+        dbias += g
+        for j in np.ndindex(weight.shape):
+            dx[at][j] = math.fsum(g[i] * weight[i] * (((i == j) - 1 / n) / deviation
+                                                      - centred[i] * centred[j] / (n * deviation**3))
+                                  for i in np.ndindex(weight.shape))
+    return dx, dweight, dbias
 
 
-def standardize_grad(dy: Array, x: Array, axes: int, eps: float) -> Array:
-    """The sum over all outputs of dy times their derivative, with the mean and the variance derived one by one."""
-    out = np.zeros_like(x)
-    for at in np.ndindex(x.shape[: x.ndim - axes]):
-        values, g = [v.item() for v in x[at].flat], [v.item() for v in dy[at].flat]
-        n = len(values)
-        mean = math.fsum(values) / n
-        deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / n + eps)
-        out[at] = np.reshape([
-            math.fsum(g[i] * (((i == j) - 1 / n) / deviation - (values[i] - mean) * (values[j] - mean) / (n * deviation**3))
-                      for i in range(n)) for j in range(n)], x[at].shape)
-    return out
+def _mean_and_deviation(values: Array, eps: float) -> tuple[float, float]:
+    """The mean, and the root of the (biased) variance and eps."""
+    mean = math.fsum(values.flat) / values.size
+    return mean, math.sqrt(math.fsum((v - mean) ** 2 for v in values.flat) / values.size + eps)
 
 
 def channel_products(dy: Array, x: Array, mean: Array) -> Array:

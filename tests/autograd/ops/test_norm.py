@@ -1,4 +1,4 @@
-"""Batch normalization: its three outputs, and the gradients through each of them."""
+"""Batch normalization, its three outputs and the gradients through each of them; layer normalization."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import autograd as ag
+from autograd.ops.norm import layer_norm_grads
 from tests.autograd.ops import naive
 
 
@@ -95,3 +96,81 @@ def test_float16_images_get_a_variance_of_one():
     x = np.random.default_rng(0).standard_normal((64, 28, 28, 2)).astype(np.float16)
     y, _, _ = ag.batch_norm(x, np.ones(2, np.float16), np.zeros(2, np.float16))
     np.testing.assert_allclose(y.astype(float).std((0, 1, 2)), 1, rtol=1e-2)
+
+
+# ---------------------------------------------------------------------- layer normalization
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((3,), 1), ((4, 1), 1), ((2, 3, 4), 1), ((2, 3, 4), 2), ((2, 3, 4), 3)])
+def test_each_example_is_normalized_over_its_last_axes(shape, axes):
+    rng = np.random.default_rng(0)
+    x, weight, bias = rng.normal(1, 2, shape), *rng.standard_normal((2, *shape[-axes:]))
+    expected = naive.layer_norm(x, weight, bias, 1e-3)
+    np.testing.assert_allclose(ag.layer_norm(x, weight, bias, 1e-3), expected, rtol=1e-12, atol=1e-12)
+    report = ag.gradcheck(lambda *ts: ag.layer_norm(*ts, eps=1e-3), x, weight, bias, order=2)
+    assert report, report
+
+
+@pytest.mark.parametrize("wanted", [w for w in product([True, False], repeat=3) if any(w)])
+def test_any_of_the_inputs_of_layer_norm_may_want_a_gradient(wanted):
+    everything = list(map(leaf, inputs((4, 3))))
+    expected = ag.gradients((ag.layer_norm(*everything) ** 3).sum(), everything)
+    some = [leaf(a) if w else a for w, a in zip(wanted, inputs((4, 3)), strict=True)]
+    found = ag.gradients((ag.layer_norm(*some) ** 3).sum(), [t for t in some if type(t) is ag.Tensor])
+    for g, e in zip(found, [e for w, e in zip(wanted, expected, strict=True) if w], strict=True):
+        assert np.array_equal(g.data, e.data)
+
+
+@pytest.mark.parametrize("shape", [(5000, 128), (50_000, 12), (3, 200_000)], ids=str)  # several blocks of rows
+def test_layer_norm_of_many_rows_is_exact_and_has_the_same_bits_for_any_number_of_threads(shape):
+    rng = np.random.default_rng(0)
+    x, dy = (rng.normal(5, 2, shape).astype(np.float32) for _ in range(2))
+    weight, bias = rng.standard_normal((2, shape[1])).astype(np.float32)
+    before, found = ag.get_num_threads(), []
+    for n in (1, 3):
+        ag.set_num_threads(n)
+        found.append([ag.layer_norm(x, weight, bias), *layer_norm_grads(dy, x, weight)])
+    ag.set_num_threads(before)
+    assert [a.tobytes() for a in found[0]] == [a.tobytes() for a in found[1]]
+    exact = [a.astype(float) for a in (dy, x, weight, bias)]
+    close = {"rtol": 1e-4, "atol": 1e-4}
+    y = (exact[1] - exact[1].mean(1, keepdims=True)) / np.sqrt(exact[1].var(1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(found[0][0], y * exact[2] + exact[3], **close)
+    for given, expected in zip(found[0][1:], layer_norm_grads(*exact[:3]), strict=True):
+        np.testing.assert_allclose(given, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def test_layer_norm_of_equal_numbers_is_the_bias():
+    x = leaf([[2.0, 2.0], [1.0, 3.0]])
+    y = ag.layer_norm(x, np.ones(2), np.array([5.0, 7.0]))
+    assert y.data[0].tolist() == [5, 7]
+    (g,) = ag.gradients(y.sum(), [x])
+    assert np.isfinite(g.data).all()
+
+
+def test_layer_norm_in_float16_holds_up_where_sums_do_not():
+    x = np.tile(np.array([100, 300], np.float16), (1, 2000))
+    y = ag.layer_norm(x, np.ones(4000, np.float16), np.zeros(4000, np.float16))
+    assert y.dtype == np.float16
+    np.testing.assert_allclose(y[0, :2], [-1, 1], rtol=1e-3)
+
+
+def test_layer_norm_of_no_examples():
+    x = leaf(np.zeros((0, 3)))
+    y = ag.layer_norm(x, leaf(np.ones(3)), np.zeros(3))
+    assert y.shape == (0, 3)
+    (g,) = ag.gradients(y.sum(), [x])
+    assert g.shape == (0, 3)
+
+
+def test_errors_of_layer_norm_name_the_shapes():
+    text = (r"layer_norm: weight and bias must have the shape of x's last axes, at least one, got \(3,\) and \(4,\) "
+            r"for x \(2, 4\)")
+    with pytest.raises(ValueError, match=text):
+        ag.layer_norm(leaf(np.ones((2, 4))), np.ones(3), np.ones(4))
+    with pytest.raises(ValueError, match=r"at least one, got \(\) and \(\) for x \(2, 4\)"):
+        ag.layer_norm(leaf(np.ones((2, 4))), 1.0, 0.0)
+    with pytest.raises(ValueError, match=r"layer_norm: x \(2, 0\) has no elements to take a mean of"):
+        ag.layer_norm(leaf(np.ones((2, 0))), np.ones(0), np.ones(0))
+    with pytest.raises(TypeError, match="layer_norm: it is defined for real numbers only"):
+        ag.layer_norm(np.ones((2, 1)) * 1j, np.ones(1), np.ones(1))

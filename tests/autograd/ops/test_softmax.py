@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import special
 
 import autograd as ag
+from autograd.ops.softmax import softmax_cross_entropy, softmax_cross_entropy_grad
 
 BOTH = pytest.mark.parametrize(("op", "reference"), [(ag.softmax, special.softmax),
                                                      (ag.log_softmax, special.log_softmax)],
@@ -100,3 +101,65 @@ def test_errors_name_the_op_and_the_shape(op, reference):
         op(leaf(np.ones((2, 3))), 2)
     with pytest.raises(ValueError, match=rf"{op.name}: .*x \(2, 0\) float64"):
         op(leaf(np.ones((2, 0))))
+
+
+# ---------------------------------------------------------------------- cross entropy, and many rows
+
+
+def logits_and_labels(rows: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.normal(0, 3, (rows, classes)).astype(np.float32), rng.integers(classes, size=rows)
+
+
+MANY = pytest.mark.parametrize("shape", [(60_000, 10), (700, 1000), (3, 200_000)], ids=str)  # several blocks of rows
+
+
+@MANY
+@BOTH
+def test_many_rows(op, reference, shape):
+    x, _ = logits_and_labels(*shape)
+    rounding = 1e-6 if op is ag.log_softmax else 0  # logarithms near 0 are differences of larger numbers
+    np.testing.assert_allclose(op(x), reference(x.astype(float), 1), rtol=2e-5, atol=rounding)
+
+
+@MANY
+def test_the_cross_entropy_of_many_rows_and_its_gradient(shape):
+    x, labels = logits_and_labels(*shape)
+    logits = ag.Tensor(x, requires_grad=True)
+    loss = softmax_cross_entropy(logits, labels, 0.2, "none")
+    q = 0.2 / shape[1] + 0.8 * (np.arange(shape[1]) == labels[:, None])
+    np.testing.assert_allclose(loss.data, -np.sum(q * special.log_softmax(x.astype(float), 1), axis=1), rtol=1e-4)
+    loss.sum().backward()
+    np.testing.assert_allclose(logits.grad.data, special.softmax(x.astype(float), 1) - q, atol=1e-6)
+
+
+@MANY
+def test_the_bits_do_not_depend_on_the_number_of_threads(shape):
+    x, labels = logits_and_labels(*shape)
+    before, found = ag.get_num_threads(), []
+    for n in (1, 3):
+        ag.set_num_threads(n)
+        logits = ag.Tensor(x, requires_grad=True)
+        loss = softmax_cross_entropy(logits, labels)
+        loss.backward()
+        found.append([a.tobytes() for a in (ag.softmax(x), ag.log_softmax(x), loss.data, logits.grad.data)])
+    ag.set_num_threads(before)
+    assert found[0] == found[1]
+
+
+def test_what_the_forward_keeps_gives_the_gradient_that_is_computed_without_it():
+    x, labels = logits_and_labels(4, 5)
+    logits = ag.Tensor(x, requires_grad=True)
+    softmax_cross_entropy(logits, labels).backward()
+    alone = softmax_cross_entropy_grad(np.float32(1), x, labels)
+    assert np.array_equal(logits.grad.data, alone)
+
+
+def test_a_class_that_is_not_there_is_refused():
+    with pytest.raises(IndexError, match=r"softmax_cross_entropy: index 3 is out of bounds .*logits \(2, 3\) float64"):
+        softmax_cross_entropy(np.zeros((2, 3)), np.array([0, 3]))
+
+
+def test_the_mean_of_many_float16_losses_counts_them_all():
+    logits = np.zeros((70_000, 4), np.float16)
+    assert softmax_cross_entropy(logits, np.zeros(70_000, int)) == pytest.approx(np.log(4), rel=1e-3)
