@@ -2,11 +2,11 @@
 
 With few channels a row of C numbers is too short for NumPy's inner loop, so rows are taken several at a time: x
 (M, C) as (M / k, k * C), and a vector (C,) beside it k times. All is done a block of rows at a time, so that each
-function walks through its arrays once (for its sums twice), and sums are those of the blocks, added in order: the same
-bits for any number of threads.
+function walks through its arrays once, and sums are those of the blocks, added in order: the same bits for any number
+of threads.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,17 +25,34 @@ _WIDE = 1024  # numbers in a wide row, at the most
 def moments(x: Array) -> tuple[Array, Array]:
     """The mean and the (biased) variance of each channel: x (M, C) -> (C,) and (C,), of x's dtype.
 
-    In two walks, since the sum of squares less the square of the mean loses digits. float16 counts in float32.
+    Each block's own mean and squares about it, put together at the end: one walk, and no digits lost to a large mean,
+    as by the sum of squares less the square of the mean. float16 counts in float32.
+
+    Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983, equation 2.1.
     """
     exact = np.float32 if x.dtype == np.float16 else x.dtype
-    mean = _summed(None, exact, x) / len(x)
+    channels = x.shape[1]
+    (wide,) = _widened([x])
+    blocks = _blocks(wide)
+    means, squares = np.empty((2, len(blocks), wide.shape[1]), exact)
 
-    def squares(t: Array, x: Array, mean: Array) -> None:
-        np.subtract(x, mean, out=t)
-        np.multiply(t, t, out=t)
+    def work(numbers: Iterator[int]) -> None:
+        with Scratch() as scratch:
+            for number in numbers:
+                part = wide[blocks[number]]
+                np.add.reduce(part, axis=0, dtype=exact, out=means[number])
+                means[number] /= len(part)
+                centred = scratch.array("centred", part.shape, exact)
+                np.subtract(part, means[number], out=centred)
+                np.einsum("rk,rk->k", centred, centred, out=squares[number])
 
-    var = _summed(squares, exact, x, vectors=[mean]) / len(x)
-    return mean.astype(x.dtype, copy=False), var.astype(x.dtype, copy=False)
+    run(work, range(len(blocks)), x.size)
+    weights = np.array([part.stop - part.start for part in blocks], exact)[:, None, None] / len(x)  # (blocks, 1, 1)
+    by_channel = means.reshape(len(blocks), -1, channels)  # (blocks, k*C) -> (blocks, k, C)
+    mean = (weights * by_channel).sum(axis=(0, 1))
+    between = (weights * np.square(by_channel - mean)).sum(axis=(0, 1))
+    within = squares.sum(axis=0).reshape(-1, channels).sum(axis=0) / len(x)  # (k*C,) -> (k, C) -> (C,)
+    return mean.astype(x.dtype, copy=False), (within + between).astype(x.dtype, copy=False)
 
 
 def normalize(x: Array, mean: Array, slope: Array, bias: Array) -> Array:
@@ -52,26 +69,26 @@ def normalize(x: Array, mean: Array, slope: Array, bias: Array) -> Array:
 def centred_products(g: Array, x: Array, mean: Array) -> Array:
     """sum(g * (x - mean)) for each channel: g and x (M, C), mean (C,) -> (C,)."""
 
-    def products(t: Array, g: Array, x: Array, mean: Array) -> None:
+    def products(total: Array, scratch: Scratch, g: Array, x: Array, mean: Array) -> None:
+        t = scratch.array("centred", x.shape, total.dtype)
         np.subtract(x, mean, out=t)
-        np.multiply(t, g, out=t)
+        np.einsum("rk,rk->k", t, g, out=total)
 
-    return _summed(products, np.result_type(g, x, mean), g, x, vectors=[mean])
+    return _summed(products, np.result_type(g, x, mean), [g, x], [mean])
 
 
 def combine(g: Array, x: Array, mean: Array, by_g: Array, by_x: Array, constant: Array) -> Array:
     """by_g * g + by_x * (x - mean) + constant for each channel: g and x (M, C), the others (C,) -> (M, C)."""
 
-    def block(out: Array, g: Array, x: Array, mean: Array, by_g: Array, by_x: Array, constant: Array) -> None:
+    def block(out: Array, g: Array, x: Array, by_g: Array, by_x: Array, constant: Array) -> None:
         with Scratch() as scratch:
             t = scratch.array("term", out.shape, out.dtype)
-            np.subtract(x, mean, out=out)
-            out *= by_x
+            np.multiply(x, by_x, out=out)
             np.multiply(g, by_g, out=t)
             out += t
             out += constant
 
-    return _mapped(block, [g, x], [mean, by_g, by_x, constant])
+    return _mapped(block, [g, x], [by_g, by_x, constant - by_x * mean])
 
 
 def _mapped(block: Callable[..., None], arrays: list[Array], vectors: list[Array]) -> Array:
@@ -91,30 +108,25 @@ def _mapped(block: Callable[..., None], arrays: list[Array], vectors: list[Array
 
 def sums(x: Array) -> Array:
     """The sum of each channel: x (M, C) -> (C,), of x's dtype."""
-    return _summed(None, x.dtype, x)
+    return _summed(lambda total, scratch, x: np.add.reduce(x, axis=0, out=total), x.dtype, [x], [])
 
 
-def _summed(terms: Callable[..., None] | None, dtype: Any, *arrays: Array, vectors: Sequence[Array] = ()) -> Array:
-    """The sums over M of what terms(t, *arrays, *vectors) writes into t, or (None) of the one array: -> (C,)."""
+def _summed(block: Callable[..., Any], dtype: Any, arrays: list[Array], vectors: list[Array]) -> Array:
+    """The sums over M of the totals (k*C,) that block(total, scratch, *arrays, *vectors) writes: -> (C,)."""
     channels = arrays[0].shape[1]
-    wide = _widened(list(arrays))
+    wide = _widened(arrays)
     width = wide[0].shape[1]
     vectors = [repeated(vector, width // channels) for vector in vectors]  # (C,) -> (k*C,)
     blocks = _blocks(wide[0])
-    partial = np.empty((len(blocks), width), dtype)
+    totals = np.empty((len(blocks), width), dtype)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
             for number in numbers:
-                parts = [array[blocks[number]] for array in wide]
-                t = parts[0]
-                if terms is not None:
-                    t = scratch.array("terms", parts[0].shape, dtype)
-                    terms(t, *parts, *vectors)
-                np.add.reduce(t, axis=0, dtype=dtype, out=partial[number])
+                block(totals[number], scratch, *(array[blocks[number]] for array in wide), *vectors)
 
     run(work, range(len(blocks)), arrays[0].size)
-    return partial.sum(axis=0).reshape(-1, channels).sum(axis=0)  # (blocks, k*C) -> (k*C,) -> (k, C) -> (C,)
+    return totals.sum(axis=0).reshape(-1, channels).sum(axis=0)  # (blocks, k*C) -> (k*C,) -> (k, C) -> (C,)
 
 
 def _widened(arrays: list[Array]) -> list[Array]:

@@ -14,7 +14,8 @@ Arrays are NHWC, weights (KH, KW, C / groups, O). All is linear: complex numbers
 depend on shapes alone and sums are taken in a fixed order: the same bits on each run and for any number of threads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from itertools import groupby
 from math import prod
@@ -25,7 +26,7 @@ import numpy as np
 from .blocks import repeated
 from .chunks import Chunk, cut, even
 from .memory import Scratch
-from .threads import SMALL_PRODUCT, share
+from .threads import SMALL_PRODUCT, one_blas_thread, share
 from .window import Window
 
 __all__ = ["conv2d", "conv2d_weight_grad", "scatter"]
@@ -35,6 +36,7 @@ Array = np.ndarray[Any, Any]
 _CHUNK_BYTES = 1 << 20  # of columns: more falls out of the cache, less makes the BLAS products too short
 _LEAST_PIXELS = 512  # in a chunk, else BLAS spends its time on rearranging large weights
 _LEAST_PIXELS_WEIGHT_GRAD = 1024  # else adding up the products of the chunks costs as much as they do
+_LEAST_SHARED = 1_500_000  # nanoseconds of work: below, threads cost as much as they save
 _LANES = 8  # of the weight gradient: the most threads that it uses; more cost memory, a sum each
 
 
@@ -75,7 +77,7 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1)
 
     row_bytes = _row_bytes(window, x.shape[3], w.dtype)
     chunks = _cut(len(x), window, row_bytes, _LEAST_PIXELS)
-    share(work, chunks, blas=not depthwise and out.size * prod(w.shape[:3]) > SMALL_PRODUCT)
+    _run(work, chunks, window, w.shape, len(x), blas=not depthwise and out.size * prod(w.shape[:3]) > SMALL_PRODUCT)
     return out
 
 
@@ -163,7 +165,8 @@ def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1) -
                     run_chunk(columns, chunk, part, product)
                     sums[lane] += product
 
-    share(work, range(len(lanes)), blas=not depthwise and dout.size * prod(shape[:3]) > SMALL_PRODUCT)
+    _run(work, range(len(lanes)), window, shape, len(x),
+         blas=not depthwise and dout.size * prod(shape[:3]) > SMALL_PRODUCT)
     return sums.sum(axis=0, dtype=inner).astype(dtype, copy=False)
 
 
@@ -186,17 +189,20 @@ def _block(window: Window, w_shape: tuple[int, ...], groups: int) -> int:
     n / 40 for each of its outputs, which it works on by 16. For 1 -> 16 channels and 3x3 on 28x28 pixels that gives
     43, 18 and 17 for blocks of 1, 4 and 7, where 33, 17 and 17 were measured.
     """
-    (kh, kw), stride, width = window.kernel, window.stride[1], window.out[1]
-    _, _, channels, outputs = w_shape
     if groups > 1 or window.dilation[1] > 1 or window.kernel == (1, 1):
         return 1
+    width = window.out[1]
+    blocks = (block for block in range(1, width + 1) if width % block == 0)
+    return min(blocks, key=lambda block: _nanoseconds(window, w_shape, block), default=1)
 
-    def cost(block: int) -> float:
-        column = kh * ((block - 1) * stride + kw) * channels
-        worked_on = -(-block * outputs // 16) * 16
-        return (column * (0.4 + worked_on / 40) + 12 * kh) / block
 
-    return min((block for block in range(1, width + 1) if width % block == 0), key=cost, default=1)
+def _nanoseconds(window: Window, w_shape: tuple[int, ...], block: int = 1) -> float:
+    """About what an output pixel takes on one core, by the figures that `_block` tells."""
+    (kh, kw), stride = window.kernel, window.stride[1]
+    _, _, channels, outputs = w_shape
+    column = kh * ((block - 1) * stride + kw) * channels
+    worked_on = -(-block * outputs // 16) * 16
+    return (column * (0.4 + worked_on / 40) + 12 * kh) / block
 
 
 def _in_blocks(window: Window, block: int) -> Window:
@@ -243,6 +249,15 @@ def _cut(images: int, window: Window, row_bytes: int, least_pixels: int) -> list
 def _row_bytes(window: Window, channels: int, dtype: np.dtype[Any]) -> int:
     """Of the columns of an output row."""
     return window.out[1] * prod(window.kernel) * channels * dtype.itemsize
+
+
+def _run(work: Callable[[Iterator[Any]], None], items: Sequence[Any], window: Window, w_shape: tuple[int, ...],
+         images: int, blas: bool) -> None:
+    """work(iterator over the items), in several threads where the work is worth it."""
+    if images * prod(window.out) * _nanoseconds(window, w_shape) >= _LEAST_SHARED:
+        return share(work, items, blas)
+    with one_blas_thread() if blas else nullcontext():
+        work(iter(items))
 
 
 class _Columns:

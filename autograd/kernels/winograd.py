@@ -35,7 +35,7 @@ __all__ = ["conv2d", "conv2d_weight_grad", "fits", "pays"]
 Array = np.ndarray[Any, Any]
 
 _TILES = 64  # in a chunk, at least: at 64 channels its buffers take some MB, and stay in the outer cache
-_NUMBERS = 1 << 12  # tiles times channels, at least: so that calls of NumPy are long with few channels, too
+_NUMBERS = 1 << 13  # tiles times channels, at least: so that calls of NumPy are long with few channels, too
 _TILES_WEIGHT_GRAD = 128  # in a chunk of it, at least: each chunk's product is written and added once more
 _LANES = 8  # of the weight gradient's partial sums, the most threads that it uses,
 _LANE_BYTES = 8 << 20  # but 4 where 8 take more memory than this, for they cost a walk each

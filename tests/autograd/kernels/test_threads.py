@@ -327,7 +327,7 @@ def test_threads_and_threadpoolctl_come_with_the_first_large_convolution():
         ag.set_num_threads(2)
         small = ag.conv2d(np.ones((1, 8, 8, 1)), np.ones((3, 3, 1, 1)))
         print(threading.active_count(), "threadpoolctl" in sys.modules)
-        large = ag.conv2d(np.ones((8, 32, 32, 16)), np.ones((3, 3, 16, 4)))
+        large = ag.conv2d(np.ones((64, 32, 32, 16)), np.ones((3, 3, 16, 16)))
         print(threading.active_count(), "threadpoolctl" in sys.modules)
     """
     assert run_script(script).splitlines() == ["1 False", "2 True"]
