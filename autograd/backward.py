@@ -214,10 +214,11 @@ class _Pass:
                 part = _run(rule, node, index, g, pick(saved), observer)
             if type(part) not in _PLAIN_TYPES or part.shape != parent.shape or part.dtype is not parent.dtype:
                 part = self._fit(part, node, index)
-            if parent in grads:
-                self._add(parent, part)
-            else:
+            old = grads.get(parent)
+            if old is None:
                 grads[parent] = part  # as it is: it may be a view, so it is never written to
+            else:
+                self._add_to(old, parent, part)
 
     def _pull_jointly(self, node: Node, g: Any, rule: Callable, values: tuple, needed: set[Node] | None,
                       observer: Observer | None) -> None:
@@ -264,7 +265,11 @@ class _Pass:
         old = self.grads.get(node)
         if old is None:
             self.grads[node] = g
-        elif node in self.own:
+        else:
+            self._add_to(old, node, g)
+
+    def _add_to(self, old: Any, node: Node, g: Any) -> None:
+        if node in self.own:
             old += g
             self.grads[node] = old
         else:

@@ -76,8 +76,9 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1)
                     np.add(wide, row_of_b, out=wide)
 
     row_bytes = _row_bytes(window, x.shape[3], w.dtype)
-    chunks = _cut(len(x), window, row_bytes, _LEAST_PIXELS)
-    _run(work, chunks, window, w.shape, len(x), blas=not depthwise and out.size * prod(w.shape[:3]) > SMALL_PRODUCT)
+    is_shared = _is_shared(len(x), window, w.shape)
+    chunks = _cut(len(x), window, row_bytes, _LEAST_PIXELS, is_shared)
+    _run(work, chunks, is_shared, blas=not depthwise and out.size * prod(w.shape[:3]) > SMALL_PRODUCT)
     return out
 
 
@@ -109,7 +110,7 @@ def scatter(dout: Array, w: Array, window: Window, groups: int = 1) -> Array:
                 _scatter_chunk(dout_part, w, window, groups, chunk, product, dx[chunk.images])
 
     row_bytes = _row_bytes(window, dx.shape[3], w.dtype)  # of the products of all taps
-    chunks = _cut(len(dout), window, row_bytes, _LEAST_PIXELS)
+    chunks = _cut(len(dout), window, row_bytes, _LEAST_PIXELS, is_shared=False)
     # Chunks of one image add to common rows of dx, so one thread takes them all.
     parts = [list(part) for _, part in groupby(chunks, key=lambda chunk: chunk.images.start)]
     share(work, parts, blas=not _is_depthwise(w.shape, groups) and dout.size * prod(w.shape[:3]) > SMALL_PRODUCT)
@@ -148,7 +149,8 @@ def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1) -
     dtype = np.result_type(x, dout)
     inner = _inner(dtype)
     row_bytes = _row_bytes(window, x.shape[3], inner)
-    chunks = _cut(len(x), window, row_bytes, _LEAST_PIXELS_WEIGHT_GRAD)
+    is_shared = _is_shared(len(x), window, shape)
+    chunks = _cut(len(x), window, row_bytes, _LEAST_PIXELS_WEIGHT_GRAD, is_shared)
     # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
     lanes = list(even(len(chunks), -(-len(chunks) // _LANES))) if chunks else []
     sums = np.zeros((max(len(lanes), 1), *shape), inner)
@@ -165,8 +167,7 @@ def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1) -
                     run_chunk(columns, chunk, part, product)
                     sums[lane] += product
 
-    _run(work, range(len(lanes)), window, shape, len(x),
-         blas=not depthwise and dout.size * prod(shape[:3]) > SMALL_PRODUCT)
+    _run(work, range(len(lanes)), is_shared, blas=not depthwise and dout.size * prod(shape[:3]) > SMALL_PRODUCT)
     return sums.sum(axis=0, dtype=inner).astype(dtype, copy=False)
 
 
@@ -237,10 +238,17 @@ def _from_band(band: Array, window: Window, block: int) -> Array:
     return np.add.reduce(parts, dtype=band.dtype)
 
 
-def _cut(images: int, window: Window, row_bytes: int, least_pixels: int) -> list[Chunk]:
-    """Chunks of about `_CHUNK_BYTES` of columns, where an output row takes row_bytes."""
+def _is_shared(images: int, window: Window, w_shape: tuple[int, ...]) -> bool:
+    """Whether the work is worth several threads."""
+    return images * prod(window.out) * _nanoseconds(window, w_shape) >= _LEAST_SHARED
+
+
+def _cut(images: int, window: Window, row_bytes: int, least_pixels: int, is_shared: bool) -> list[Chunk]:
+    """Chunks of about `_CHUNK_BYTES` of columns, where an output row takes row_bytes; two at least if shared."""
     height, width = window.out
     most_rows = max(_CHUNK_BYTES // max(row_bytes, 1), -(-least_pixels // width))
+    if is_shared:
+        most_rows = min(most_rows, max(images * height // 2, 1))
     if most_rows >= images * height > 0:
         return [Chunk(slice(0, images), slice(0, height))]
     return list(cut(images, height, most_rows))
@@ -251,10 +259,9 @@ def _row_bytes(window: Window, channels: int, dtype: np.dtype[Any]) -> int:
     return window.out[1] * prod(window.kernel) * channels * dtype.itemsize
 
 
-def _run(work: Callable[[Iterator[Any]], None], items: Sequence[Any], window: Window, w_shape: tuple[int, ...],
-         images: int, blas: bool) -> None:
-    """work(iterator over the items), in several threads where the work is worth it."""
-    if images * prod(window.out) * _nanoseconds(window, w_shape) >= _LEAST_SHARED:
+def _run(work: Callable[[Iterator[Any]], None], items: Sequence[Any], is_shared: bool, blas: bool) -> None:
+    """work(iterator over the items), in several threads or in this one."""
+    if is_shared:
         return share(work, items, blas)
     with one_blas_thread() if blas else nullcontext():
         work(iter(items))

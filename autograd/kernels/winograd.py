@@ -186,9 +186,10 @@ def _tile_counts(window: Window) -> tuple[int, int]:
 
 
 def _cut(images: int, window: Window, tiles: int) -> Iterator[Chunk]:
-    """Chunks of about that many tiles; their rows are rows of tiles."""
+    """Two chunks or more, of that many tiles at the most; their rows are rows of tiles."""
     rows, columns = _tile_counts(window)
-    return cut(images, rows, tiles // columns)
+    tiles = min(tiles, -(-images * rows * columns // 2))  # two chunks at least, for two threads
+    return cut(images, rows, max(tiles // columns, 1))
 
 
 class _Tiles:

@@ -90,24 +90,25 @@ def test_where_the_work_is_cut_changes_nothing(convolution, rows):
         np.testing.assert_array_equal(got, expected)
 
 
-@given(st.integers(0, 5), st.integers(1, 9), st.integers(1, 5), st.integers(0, 50), st.integers(1, 30))
-def test_the_chunks_cover_each_output_row_once_and_in_order(images, height, width, row_bytes, least_pixels):
+@given(st.integers(0, 5), st.integers(1, 9), st.integers(1, 5), st.integers(0, 50), st.integers(1, 30), st.booleans())
+def test_the_chunks_cover_each_output_row_once_and_in_order(images, height, width, row_bytes, least_pixels, is_shared):
     window = resolve("demo", (height, width), 1, 1, 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(im2col, "_CHUNK_BYTES", 100)
-        chunks = list(im2col._cut(images, window, row_bytes, least_pixels))
+        chunks = list(im2col._cut(images, window, row_bytes, least_pixels, is_shared))
     rows = np.arange(images * height).reshape(images, height)
     covered = [row for chunk in chunks for row in rows[chunk.images, chunk.rows].ravel()]
     assert covered == rows.ravel().tolist()
     most = max(100 // max(row_bytes, 1), -(-least_pixels // width))
     assert all(rows[chunk.images, chunk.rows].size <= most for chunk in chunks)
+    assert not is_shared or len(chunks) >= min(2, images * height)
 
 
 def test_a_large_image_is_cut_into_rows_and_small_images_go_together():
     window = resolve("demo", (64, 64), 3, 1, 1)
-    half_a_megabyte_an_image = list(im2col._cut(4, window, (1 << 19) // 64, 1))
+    half_a_megabyte_an_image = list(im2col._cut(4, window, (1 << 19) // 64, 1, False))
     assert [chunk.images for chunk in half_a_megabyte_an_image] == [slice(0, 2), slice(2, 4)]
-    four_megabytes_an_image = list(im2col._cut(1, window, (4 << 20) // 64, 1))
+    four_megabytes_an_image = list(im2col._cut(1, window, (4 << 20) // 64, 1, False))
     assert [chunk.rows for chunk in four_megabytes_an_image] == [slice(i, i + 16) for i in (0, 16, 32, 48)]
 
 
@@ -126,7 +127,7 @@ def test_images_of_real_sizes_equal_the_whole_batch_formula(shape, outputs, kern
     window = resolve("conv2d", shape[1:3], kernel, stride, padding)
     x, w, dout = arrays([shape, (kernel, kernel, shape[3], outputs), (shape[0], *window.out, outputs)], np.float32)
     y, dx, dw = all_three(x, w, dout, window)
-    assert len(list(im2col._cut(len(x), window, w[..., 0].nbytes * window.out[1], im2col._LEAST_PIXELS))) > 1
+    assert len(list(im2col._cut(len(x), window, w[..., 0].nbytes * window.out[1], im2col._LEAST_PIXELS, True))) > 1
     np.testing.assert_array_equal(y, whole_batch(x, w, window))
     # The gradients of a bilinear map are the arrays that give its value back: exact, for the sums are whole.
     total = np.vdot(y.astype(float), dout)
