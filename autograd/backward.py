@@ -212,7 +212,8 @@ class _Pass:
                     raise
             else:
                 part = _run(rule, node, index, g, pick(saved), observer)
-            if type(part) not in _PLAIN_TYPES or part.shape != parent.shape or part.dtype is not parent.dtype:
+            kind = Tensor if self.create_graph else type(part)
+            if kind not in _PLAIN_TYPES or part.shape != parent.shape or part.dtype is not parent.dtype:
                 part = self._fit(part, node, index)
             old = grads.get(parent)
             if old is None:
