@@ -30,7 +30,8 @@ def each_block(function: Callable[..., None], *arrays: Array) -> None:
     """
     size = arrays[0].size
     if size <= BLOCK:
-        return function(*arrays)
+        function(*arrays)
+        return
     flat = [array.reshape(-1) for array in arrays]  # (..) -> (n,)
 
     def work(parts: Iterator[slice]) -> None:

@@ -27,7 +27,7 @@ SMALL_PRODUCT = 1 << 18  # multiplications: up to here OpenBLAS takes one thread
 
 
 def get_num_threads() -> int:
-    """The number of threads that a convolution or a pooling may use, the calling one counted.
+    """The number of threads that an op may use, the calling one counted.
 
     At first this is the number of CPUs that the process may run on.
     """
@@ -35,9 +35,10 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: SupportsIndex) -> None:
-    """Let convolutions and poolings use up to n threads, the calling one counted, from the next call on.
+    """Let ops on large arrays use up to n threads, the calling one counted, from the next call on.
 
-    Their results have the same bits for any n. BLAS uses its own threads for other products, and its own setting.
+    Convolution, pooling, normalization, dense layers, softmax, ReLU and optimizers do; their results have the same bits
+    for any n. Products outside of ops, and `einsum`, are BLAS's own, with its own setting.
     Raises TypeError if n is no integer, ValueError if it is less than 1.
 
     >>> before = get_num_threads()

@@ -250,16 +250,15 @@ class _Timer(Observer):
         thread = self._local.thread
         outer = thread.inner, thread.in_rule, thread.flops
         thread.inner, thread.in_rule, thread.flops = 0.0, True, 0
-        # now, since a pass that the rule runs may free what is saved
-        n_bytes, own = _n_bytes(g, *_saved(node, index)), _of_matmul_rule(node) if node.op is matmul else 0
+        n_bytes = _n_bytes(g, *_saved(node, index))  # now, since a pass that the rule runs may free what is saved
         given = None
         start = perf_counter()
         try:
             given = run()
         finally:
             seconds = perf_counter() - start
-            flops = 2 * own if own else thread.flops
-            thread.add((node.op.name, node.scope, "backward"), seconds - thread.inner, n_bytes + _n_bytes(given), flops)
+            thread.add((node.op.name, node.scope, "backward"), seconds - thread.inner, n_bytes + _n_bytes(given),
+                       thread.flops)
             thread.inner, thread.in_rule, thread.flops = outer
             thread.inner += seconds
             thread.scope = node.scope
@@ -319,13 +318,6 @@ def _of_einsum(shapes: list, out: tuple, params: dict) -> int:
     for part, shape in zip(letters, shapes, strict=True):
         lengths.update({c: n for c, n in zip(part, shape, strict=True) if lengths.get(c, 1) == 1})
     return prod(lengths.values()) if len(shapes) > 1 else 0
-
-
-def _of_matmul_rule(node: Node) -> int:
-    """As many as forward. Its rules write `@`, which is NumPy's own on arrays, so that no op is seen there."""
-    saved = dict(zip(node.plan.names, node.saved or (), strict=True))
-    x_shape = saved["x_shape"] if "x_shape" in saved else np.shape(value_of(saved["x"]))
-    return prod(node.shape) * x_shape[-1]
 
 
 # from the inputs' shapes, the output's and the parameters; a convolution has KH * KW * C / groups for each output

@@ -316,9 +316,6 @@ def test_a_transposed_convolution_does_what_the_convolution_back_would():
     ((2, 3), (3, 4), 2 * 3 * 4),
     ((5, 2, 3), (3, 4), 5 * 2 * 3 * 4),
     ((5, 1, 2, 3), (6, 3, 4), 5 * 6 * 2 * 3 * 4),
-    ((3,), (3,), 3),
-    ((2, 3), (3,), 2 * 3),
-    ((3,), (3, 4), 3 * 4),
 ])
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_a_matrix_product_and_its_rules_do_two_operations_for_each_multiply_add(x_shape, y_shape, multiply_adds,
