@@ -49,9 +49,10 @@ def work():
         worker.ask("prepare", kind="work", arguments={})
         above_interpreter = worker.ask("peak_above_interpreter")["value"] / 2**20
         above_imports = worker.ask("peak_above_imports")["value"] / 2**20
-    # making an array from a bytes object takes the memory twice; an import frees one of its two again
-    assert 16 + 2 * 32 <= above_interpreter < 16 + 2 * 32 + 8
-    assert 2 * 32 - 16 <= above_imports < 2 * 32 + 8
+    # making an array from a bytes object takes the memory twice; an import frees one of its two again, and
+    # the interpreter may have a few pages to spare
+    assert 16 + 2 * 32 - 1 <= above_interpreter < 16 + 2 * 32 + 8
+    assert 2 * 32 - 16 - 1 <= above_imports < 2 * 32 + 8
 
 
 def test_what_a_contestant_prints_is_no_reply(contestant, start):
