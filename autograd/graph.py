@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ContextDecorator
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -111,12 +111,18 @@ class _Within(ContextDecorator):
 
     def __init__(self, change: Callable[[Mode], Mode]) -> None:
         self._change = change
+        self._token: Token | None = None
 
     def __enter__(self) -> None:
+        if self._token is not None:
+            raise RuntimeError("with: this no_grad, scope or observe is entered already, here or in another thread; "
+                               "make one for each `with`, as in `with ag.no_grad():`")
         self._token = _mode.set(self._change(_mode.get()))
 
     def __exit__(self, *error: object) -> None:
-        _mode.reset(self._token)
+        token, self._token = self._token, None
+        if token is not None:
+            _mode.reset(token)
 
     def _recreate_cm(self) -> _Within:  # for each call of a decorated function, which may run in several threads
         return _Within(self._change)

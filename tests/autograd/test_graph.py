@@ -428,3 +428,33 @@ def test_an_error_in_a_rule_or_a_hook_leaves_the_mode_as_it_was(create_graph):
             with pytest.raises(ValueError, match="mine"):
                 failing.backward(create_graph=create_graph)
             assert current_mode() == before
+
+
+# ---------------------------------------------------------------------- contexts that are kept
+
+
+def test_a_context_may_be_entered_again_once_it_is_left():
+    context = ag.no_grad()
+    for _ in range(2):
+        with context:
+            assert not (ag.Tensor(1.0, requires_grad=True) * 2).requires_grad
+        assert (ag.Tensor(1.0, requires_grad=True) * 2).requires_grad
+
+
+def test_a_context_that_is_entered_twice_at_a_time_says_so_and_the_mode_comes_back():
+    context = ag.no_grad()
+    text = "entered already, here or in another thread; make one for each `with`"
+    with pytest.raises(RuntimeError, match=text), context, context:
+        pass
+    assert (ag.Tensor(1.0, requires_grad=True) * 2).requires_grad
+
+
+def test_a_decorated_function_may_call_itself():
+    @ag.no_grad()
+    def doubled(x, times):
+        return doubled(x * 2, times - 1) if times else x
+
+    x = ag.Tensor(1.0, requires_grad=True)
+    assert doubled(x, 3).item() == 8.0
+    assert not doubled(x, 3).requires_grad
+    assert (x * 2).requires_grad
