@@ -39,7 +39,8 @@ def activation_maximization(model: Module, images: Any, layer: Module | str | No
     >>> images = np.random.default_rng(0).random((5, 8, 8, 1), dtype=np.float32)
     >>> figure = nn.plot.activation_maximization(nn.Sequential(nn.Conv2d(1, 2, 3, rng=0)), images, top=1)
     >>> print(figure.get_suptitle())
-    layer 0: all 2 filters. The input made to excite each most, and the images that do, with its activation
+    layer 0: all 2 filters
+    the input made to excite each most, and the images that do, with its activation
     """
     what = "plot.activation_maximization"
     n, top = whole_number(what, "n", n), whole_number(what, "top", top)
@@ -50,7 +51,7 @@ def activation_maximization(model: Module, images: Any, layer: Module | str | No
     chosen = list(range(min(n, there))) if filters is None else list(filters)
     rows, blocks = math.ceil(len(chosen) / 2), min(len(chosen), 2)  # the second half stands beside the first
     tile_height = max(shape[0] / shape[1], 0.5)
-    figure = new_figure(what, 1.15 * (1 + top) * blocks + 1.3, (1.15 * tile_height + 0.22) * rows + 0.4)
+    figure = new_figure(what, max(1.15 * (1 + top) * blocks + 1.3, 6.5), (1.15 * tile_height + 0.22) * rows + 0.6)
     figure.set_layout_engine("compressed")  # the axes have the images' own ratio: no gaps where it leaves some
 
     made = inspection.activation_maximization(model, shape, module, chosen, steps=steps, blur=blur, jitter=jitter,
@@ -73,9 +74,9 @@ def activation_maximization(model: Module, images: Any, layer: Module | str | No
             _frame(ax, box, shape)
             ax.set_title(f"{activation:.3g}", fontsize=8, pad=3)
     how_many = first(len(chosen), there) if filters is None else f"{len(chosen)} of {there}"
-    figure.suptitle(f"layer {name}: {how_many} filters. The input made to excite each most, and the images that do, "
+    figure.suptitle(f"layer {name}: {how_many} filters\nthe input made to excite each most, and the images that do, "
                     "with its activation",
-                    fontsize=11)
+                    fontsize=10)
     if shape[2] != 3:
         bar = figure.colorbar(drawn, ax=figure.axes, shrink=0.85, aspect=30, label="pixels of the made input")
         bar.ax.tick_params(labelsize=8)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from autograd.tensor import value_of
+
 from ..checks import whole_number
 from ..inspection import Stage
 from ..inspection import feature_maps as found_maps
@@ -51,7 +53,7 @@ def feature_maps(model: Module, image: Any, layer: Module | str | None = None, n
     n = whole_number("plot.feature_maps", "n", n)
     name, _ = find_convolution("plot.feature_maps", model, layer)
     stages = found_maps(model, image)
-    picture = shown(np.reshape(image, (1, *np.shape(image)[-3:])))[0]
+    picture = shown(np.reshape(value_of(image), (1, *np.shape(image)[-3:])))[0]
     if layer is None:
         rows = _rows(stages)
         if not any(stage.out.ndim == 4 for row in rows for stage in row):

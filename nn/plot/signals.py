@@ -101,7 +101,8 @@ def _rows(layers: Iterable[str], parameters: Iterable[str]) -> dict[str, list[st
 
 def _bars(ax: Axes, histogram: Histogram, colour: str, label: str = "") -> None:
     """The counts, and the share of zeros where there are some."""
-    ax.stairs(histogram.counts, histogram.edges, fill=True, color=colour, alpha=0.75, label=label)
+    if histogram.counts.any():  # a logarithmic scale of nothing is a warning
+        ax.stairs(histogram.counts, histogram.edges, fill=True, color=colour, alpha=0.75, label=label)
     if histogram.zeros and not ax.texts:
         ax.text(1, 1, f"{100 * histogram.zeros:.1f} % zeros", transform=ax.transAxes, fontsize=7, ha="right", va="top")
 
