@@ -26,7 +26,7 @@ _FEATURES = 256  # so many numbers of a dense layer are shown
 def feature_maps(model: Module, image: Any, layer: Module | str | None = None, n: int = 16) -> Figure:
     """What every layer makes of an image (H, W, C) or (1, H, W, C), before and after its activation.
 
-    A row for each convolution and dense layer: its output, and what normalization, activation and pooling make of it
+    A row for each convolution, dense layer and normalization: its output, and what activation and pooling make of it
     before the next one. The first n channels are shown, of dense layers the first 256 numbers; each row has its
     own colour scale around 0. See `nn.inspection.feature_maps` for what is a layer here, and for the numbers.
 
@@ -69,12 +69,12 @@ def feature_maps(model: Module, image: Any, layer: Module | str | None = None, n
 
 
 def _rows(stages: list[Stage]) -> list[list[Stage]]:
-    """Stages row by row: each row begins with a convolution or a dense layer."""
+    """Stages row by row: each row begins with a convolution, a dense layer or a normalization."""
     rows: list[list[Stage]] = []
     for stage in stages:
         if stage.role == "other" or stage.out.ndim not in (2, 4):
             continue
-        if stage.role == "linear" or not rows:
+        if stage.role in ("linear", "normalization") or not rows:  # these change the scale, the others hardly do
             rows.append([])
         rows[-1].append(stage)
     return rows

@@ -136,7 +136,7 @@ def test_what_is_not_finite_is_named_by_its_layer():
     model, (images, labels) = _model(), _data()
     model[3].bias.data = np.full(32, np.inf, np.float32)
     with np.errstate(all="ignore"), \
-            pytest.raises(ValueError, match="histograms: the output of layer '3' is not finite; .* ag.anomaly"):
+            pytest.raises(ValueError, match=r"histograms: the output of layer '3' is not finite; .* ag\.anomaly"):
         inspection.histograms(model, images, labels)
 
 
