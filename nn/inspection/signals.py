@@ -14,7 +14,7 @@ from autograd.graph import recording
 from ..checks import whole_number
 from ..functional import cross_entropy
 from ..module import Module, evaluating
-from .inputs import check_logits, check_model, checked_examples, checked_labels, chunks
+from .inputs import check_logits, check_model, checked_examples, checked_labels, chunks, logits_of
 from .recording import recorded_stages
 
 __all__ = ["Histogram", "Histograms", "Units", "dead_units", "histograms"]
@@ -150,7 +150,8 @@ def _passes(model: Module, x: np.ndarray, labels: np.ndarray, loss: Callable[[An
     for part, batch in chunks(x, batch_size):
         with evaluating(), recording():
             with recorded_stages(model) as stages:
-                out = model(Tensor(batch, requires_grad=True))  # so that what frozen layers give has gradients, too
+                # the batch requires a gradient, so that what frozen layers give has one, too
+                out = logits_of("histograms", model, Tensor(batch, requires_grad=True))
             if loss is cross_entropy:
                 check_logits("histograms", out.shape, labels)
             total = loss(out, labels[part]) * len(batch)

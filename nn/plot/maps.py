@@ -26,11 +26,11 @@ _FEATURES = 256  # so many numbers of a dense layer are shown
 def feature_maps(model: Module, image: Any, layer: Module | str | None = None, n: int = 16) -> Figure:
     """What every layer makes of an image (H, W, C) or (1, H, W, C), before and after its activation.
 
-    A row for each convolution, dense layer and normalization: its output, and what activation and pooling make of it
-    before the next one. The first n channels are shown, of dense layers the first 256 numbers; each row has its
+    A row for each convolution, dense layer, normalization and global pooling: its output, and what activation and
+    pooling make of it before the next one. The first n channels are shown, of dense layers the first 256 numbers; each row has its
     own colour scale around 0. See `nn.inspection.feature_maps` for what is a layer here, and for the numbers.
 
-    layer   a convolution or its name: it alone, larger, with the image beside it and the activation that follows
+    layer   a convolution or its name: it alone, larger, with the image beside it, and the normalization and activation that follow
 
     Raises ValueError where the model has or calls no convolution, or not this one, or there is more than one image,
     ImportError without matplotlib.
@@ -51,7 +51,7 @@ def feature_maps(model: Module, image: Any, layer: Module | str | None = None, n
     'layer 0: all 8 channels'
     """
     n = whole_number("plot.feature_maps", "n", n)
-    name, _ = find_convolution("plot.feature_maps", model, layer)
+    name, module = find_convolution("plot.feature_maps", model, layer)
     stages = found_maps(model, image)
     picture = shown(np.reshape(value_of(image), (1, *np.shape(image)[-3:])))[0]
     if layer is None:
@@ -59,22 +59,23 @@ def feature_maps(model: Module, image: Any, layer: Module | str | None = None, n
         if not any(stage.out.ndim == 4 for row in rows for stage in row):
             raise ValueError("plot.feature_maps: the model called none of its convolutions")
         return _overview(rows, picture, n)
-    at = next((i for i, stage in enumerate(stages) if stage.name == name), None)
+    at = next((i for i, stage in enumerate(stages) if stage.name == (name or type(module).__name__)), None)
     if at is None:
         raise ValueError(f"plot.feature_maps: the model did not call its convolution {name!r}")
-    return _one_layer(stages[at], activation_of(stages, at), picture, n)
+    return _one_layer(stages, at, picture, n)
 
 
 # ---------------------------------------------------------------------- all layers
 
 
 def _rows(stages: list[Stage]) -> list[list[Stage]]:
-    """Stages row by row: each row begins with a convolution, a dense layer or a normalization."""
+    """Stages row by row: each row begins with a layer behind which numbers are of another size."""
     rows: list[list[Stage]] = []
     for stage in stages:
         if stage.role == "other" or stage.out.ndim not in (2, 4):
             continue
-        if stage.role in ("linear", "normalization") or not rows:  # these change the scale, the others hardly do
+        changes_scale = stage.role in ("linear", "normalization") or (rows and stage.out.ndim != rows[-1][-1].out.ndim)
+        if changes_scale or not rows:
             rows.append([])
         rows[-1].append(stage)
     return rows
@@ -132,7 +133,8 @@ def _stage(ax: Axes, stage: Stage, n: int, scale: float) -> Any:
     else:
         drawn = _features(ax, stage.out[0, :_FEATURES], colours)
         size = f"{stage.out.shape[1]} numbers"
-    ax.set_title(f"{stage.name} {stage.kind}, {size}", fontsize=9, pad=3)
+    label = stage.name if stage.name == stage.kind else f"{stage.name} {stage.kind}"
+    ax.set_title(f"{label}, {size}", fontsize=9, pad=3)
     return drawn
 
 
@@ -151,22 +153,34 @@ def _features(ax: Axes, values: np.ndarray, colours: dict[str, Any]) -> Any:
 # ---------------------------------------------------------------------- one layer
 
 
-def _one_layer(before: Stage, after: Stage | None, image: np.ndarray, n: int) -> Figure:
-    stages = [("output, which no activation follows", before.out)]
+def _one_layer(stages: list[Stage], at: int, image: np.ndarray, n: int) -> Figure:
+    before, after, norm = stages[at], activation_of(stages, at), _normalization_of(stages, at)
+    panels = [("before activation" if after is not None else "output, which no activation follows", before)]
+    if norm is not None:
+        panels = [("output", before), (f"after {norm.kind}", norm)]
     if after is not None:
-        stages = [("before activation", before.out), (f"after {after.kind}", after.out)]
-    tiles = [np.moveaxis(out[0, ..., :n], 2, 0) for _, out in stages]  # (1, H, W, O) -> (n, H, W)
+        panels.append((f"after {after.kind}", after))
+    tiles = [np.moveaxis(stage.out[0, ..., :n], 2, 0) for _, stage in panels]  # (1, H, W, O) -> (n, H, W)
     columns = math.ceil(math.sqrt(len(tiles[0])))
-    scale = max(float(np.abs(tile).max()) for tile in tiles) or 1.0
     height, width = before.out.shape[1:3]
     mosaic_height = 4.1 * math.ceil(len(tiles[0]) / columns) * height / (columns * width)  # at a width of 4.1 inches
-    figure = new_figure("plot.feature_maps", 2.0 + 4.1 * len(stages), min(max(mosaic_height, 2.0), 8.0) + 0.7)
+    figure = new_figure("plot.feature_maps", 2.0 + 4.1 * len(panels), min(max(mosaic_height, 2.0), 8.0) + 0.7)
     figure.set_layout_engine("constrained", wspace=0.05)
-    axes = figure.subplots(1, 1 + len(stages), width_ratios=[1.6, *[4.0] * len(stages)])
+    axes = figure.subplots(1, 1 + len(panels), width_ratios=[1.6, *[4.0] * len(panels)])
     show_image(axes[0], image)
     axes[0].set_title("image", fontsize=10)
-    signed_mosaics(figure, axes[1:], tiles, columns, scale, gap_colour="#aaaaaa")
-    for ax, (title, out) in zip(axes[1:], stages, strict=True):
-        ax.set_title(f"{title}, {out.shape[1]}x{out.shape[2]}", fontsize=10)
+    for own in (slice(1), slice(1, None)) if norm is not None else (slice(None),):  # normalized maps have their own size
+        scale = max(float(np.abs(tile).max()) for tile in tiles[own]) or 1.0
+        signed_mosaics(figure, axes[1:][own], tiles[own], columns, scale, gap_colour="#aaaaaa")
+    for ax, (title, stage) in zip(axes[1:], panels, strict=True):
+        ax.set_title(f"{title}, {stage.out.shape[1]}x{stage.out.shape[2]}", fontsize=10)
     figure.suptitle(f"layer {before.name}: {first(len(tiles[0]), before.out.shape[3])} channels", fontsize=11)
     return figure
+
+
+def _normalization_of(stages: list[Stage], at: int) -> Stage | None:
+    """The normalization that is called on the output of a layer right after it."""
+    follower = stages[at + 1] if at + 1 < len(stages) else None
+    if follower is None or follower.role != "normalization" or follower.out.shape != stages[at].out.shape:
+        return None
+    return follower

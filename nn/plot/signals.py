@@ -119,7 +119,7 @@ def _magnitudes(axes: Sequence[Axes], names: Sequence[list[str]], found: dict[st
             colour = _COLOURS[kind]
             _bars(ax, found[key], colour, kind)
             if found[key].mean_abs:
-                ax.axvline(found[key].mean_abs, color=colour, linewidth=2)
+                ax.axvline(found[key].mean_abs, ymax=0.74, color=colour, linewidth=2)  # as high as bars are
     limits = [limit for histogram in drawn if histogram.counts.any() for limit in _reach(histogram)]
     for ax in axes:
         ax.set_xlim(min(limits, default=1e-3), max(limits, default=1.0))

@@ -84,10 +84,12 @@ def test_the_activation_may_be_any_layer_or_function_also_after_a_normalization(
     x = np.random.default_rng(0).random((1, 8, 8, 1), dtype=np.float32)
     figure = plot.feature_maps(model, x, "0")
     model.eval()
-    before, after = model[0](x).data, model(x).data
-    assert figure.axes[2].get_title() == f"after {name}, 6x6"
-    np.testing.assert_allclose(_maps(figure, 0, 6, 6, 4), before[0].transpose(2, 0, 1), rtol=1e-5)
-    np.testing.assert_allclose(_maps(figure, 1, 6, 6, 4), after[0].transpose(2, 0, 1), rtol=1e-5, atol=1e-7)
+    output, normalized, activated = model[0](x).data, model[:2](x).data, model(x).data
+    assert _titles(figure) == ["image", "output, 6x6", "after BatchNorm2d, 6x6", f"after {name}, 6x6"]
+    for i, maps in enumerate((output, normalized, activated)):
+        np.testing.assert_allclose(_maps(figure, i, 6, 6, 4), maps[0].transpose(2, 0, 1), rtol=1e-5, atol=1e-7)
+    scales = [ax.images[0].get_clim()[1] for ax in figure.axes[1:4]]
+    assert scales == pytest.approx([np.abs(output).max(), *[max(np.abs(normalized).max(), np.abs(activated).max())] * 2])
 
 
 def test_a_convolution_without_an_activation_shows_its_output_alone():
@@ -97,6 +99,12 @@ def test_a_convolution_without_an_activation_shows_its_output_alone():
     figures = {name: plot.feature_maps(model, image, name) for name in ("0", "1")}
     assert [ax.get_title() for ax in figures["0"].axes] == ["image", "output, which no activation follows, 4x4", ""]
     assert "after ReLU, 2x2" in [ax.get_title() for ax in figures["1"].axes]
+
+
+def test_a_convolution_alone_is_a_model_too():
+    conv, image = nn.Conv2d(1, 2, 3, rng=0), np.ones((6, 6, 1), np.float32)
+    assert _titles(plot.feature_maps(conv, image)) == ["image, 6x6", "Conv2d, 4x4"]
+    assert _titles(plot.feature_maps(conv, image, conv)) == ["image", "output, which no activation follows, 4x4"]
 
 
 def test_the_activation_of_a_later_dense_layer_is_not_taken_for_the_convolutions():
@@ -111,7 +119,8 @@ def test_residual_blocks_and_transposed_convolutions_have_feature_maps_too():
     assert _titles(plot.feature_maps(model, image)) == [
         "image, 4x4", "0.conv1 Conv2d, 4x4", "0.norm1 BatchNorm2d, 4x4", "0.relu relu, 4x4",
         "0.conv2 Conv2d, 4x4", "0.norm2 BatchNorm2d, 4x4", "0.relu#2 relu, 4x4", "1 ConvTranspose2d, 8x8"]
-    assert plot.feature_maps(model, image, "0.conv2").axes[2].get_title() == "after relu, 4x4"
+    assert _titles(plot.feature_maps(model, image, "0.conv2")) == ["image", "output, 4x4", "after BatchNorm2d, 4x4",
+                                                                   "after relu, 4x4"]
 
 
 def test_the_model_is_as_it_was_after_its_feature_maps_were_drawn(digits):
