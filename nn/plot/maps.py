@@ -28,10 +28,10 @@ def feature_maps(model: Module, image: Any, layer: Module | str | None = None, n
 
     A row for each convolution, dense layer, normalization and global pooling: its output, and what activation and
     pooling make of it before the next one. The first n channels are shown, of dense layers the first 256 numbers; each
-    row has its own colour scale around 0. See `nn.inspection.feature_maps` for what is a layer here, and for the numbers.
+    row has its own colour scale around 0. See `nn.inspection.feature_maps` for what counts as a layer, and the numbers.
 
-    layer   a convolution or its name: it alone, larger, with the image beside it, and the normalization and activation
-            that follow
+    layer   a convolution or its name: it alone, larger, with the image beside it, and the normalization and
+            activation that follow
 
     Raises ValueError where the model has or calls no convolution, or not this one, or there is more than one image,
     ImportError without matplotlib.
