@@ -6,7 +6,7 @@ import pytest
 import nn
 from nn import inspection, plot
 from nn.plot.parts import WRONG
-from tests.nn.plot.reading import drawn, plain_logits, small_model
+from tests.nn.plot.reading import assert_no_text_overlaps, drawn, plain_logits, small_model
 
 pytestmark = pytest.mark.needs("matplotlib")
 
@@ -63,6 +63,14 @@ def test_integrated_gradients_are_signed_on_one_scale_and_tell_their_gap(digits)
         assert total == f"sum {found.attributions[i].sum():.2f}"
         assert gap == f"gap {100 * abs(found.gap[i] / found.change[i]):.2f} %"
     assert "5 steps from the baseline" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize("shape", [(4, 20, 1), (20, 4, 1)])
+def test_pictures_of_low_and_of_narrow_images_can_be_read(shape):
+    model = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1, rng=0), nn.ReLU(), nn.Flatten(), nn.Dense(240, 2, rng=0))
+    images = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
+    assert_no_text_overlaps(plot.saliency(model, images))
+    assert_no_text_overlaps(plot.activation_maximization(model, images, steps=2, top=1, n=2))
 
 
 def test_a_gap_of_more_than_5_percent_is_red():
