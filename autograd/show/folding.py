@@ -16,7 +16,8 @@ a chain of equal stretches the one of the first.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal, NamedTuple
@@ -89,12 +90,13 @@ class Folding:
         steps = list(steps)
         self.leaves = [step for step in steps if isinstance(step, Value)]
         self.calls = sorted((step for step in steps if isinstance(step, Call)), key=lambda call: call.order)
+        self.places = {call: i for i, call in enumerate(self.calls)}
         self.wiring = Wiring(self.calls)
         self.plain, _ = _scopes(self.calls)
         self.folded, blocks = _scopes(self.calls)
         looks: dict[Item, Hashable] = {call: look_of(call) for call in self.calls}
         for block in reversed(blocks):  # from the inside out, so that what repeats within a stretch is found before
-            block.items = _merged(block, self.wiring, looks)
+            block.items = _merged(block, self, looks)
             looks[block] = tuple((item.name if isinstance(item, Block) else "", looks[item]) for item in block.items)
 
     def calls_of(self, item: Item) -> list[Call]:
@@ -126,26 +128,32 @@ class Folding:
         return (value.kind != "result" and not value.is_input
                 and not self.wiring.is_used_outside(value, (block.start, block.stop)))
 
-    def view(self, depth: int | None = None, limit: int | None = None, merge: bool | None = None) -> View:
+    @functools.cached_property
+    def deepest(self) -> int:
+        """The depth at which every scope is open."""
+        return max((block.level + 1 for block in _blocks(self.plain) if block.kind == "scope"), default=0)
+
+    def view(self, depth: int | None = None, limit: int | None = None, merge: bool | None = None,
+             stays_closed: Callable[[Block], bool] = lambda block: False) -> View:
         """What is seen where scopes are opened to a depth: 0 opens none, 1 those that stand in no other.
 
         depth  None: all of them, or as many as the limit allows
         limit  the most boxes (with sources) to show; where a depth has more, a smaller one is taken, then chains are
                closed, and then what is left is cut into a few parts
         merge  whether what repeats is shown once; None: where a depth is given or not all can be shown
+        stays_closed  tells of a Block whether it is one box at any depth
         """
         allowed = len(self.calls) + len(self.leaves) + sum(len(call.inputs) for call in self.calls)
         allowed = allowed if limit is None else limit
-        whole = View(self, self.plain, _DEEPEST)
+        whole = View(self, self.plain, _DEEPEST, stays_closed)
         if depth is None and not merge and whole.size <= allowed:
             return whole
         tree = self.plain if merge is False else self.folded
-        deepest = max((block.level + 1 for block in _blocks(tree) if block.kind == "scope"), default=0)
-        for at in range(deepest if depth is None else min(depth, deepest), -2, -1):
-            view = View(self, tree, at)
+        for at in range(self.deepest if depth is None else min(depth, self.deepest), -2, -1):
+            view = View(self, tree, at, stays_closed)
             if view.size <= allowed:
                 return view
-        return View(self, _cut(tree, max(1, min(_CUT, allowed))), -1)
+        return View(self, _cut(tree, max(1, min(_CUT, allowed))), -1, stays_closed)
 
 
 class View:
@@ -156,8 +164,9 @@ class View:
     size     how many boxes and sources there are
     """
 
-    def __init__(self, folding: Folding, root: Block, depth: int) -> None:
+    def __init__(self, folding: Folding, root: Block, depth: int, stays_closed: Callable[[Block], bool]) -> None:
         self.folding = folding
+        self.stays_closed = stays_closed
         self.root = root
         self.depth = depth
         self.boxes: list[Item] = []
@@ -187,6 +196,18 @@ class View:
             value = self._twins[value]
         return value
 
+    def stands_for(self, item: Item) -> list[Call]:
+        """All calls that a box is shown for: its own, and in a chain those at the same place of each stretch."""
+        calls = self.folding.calls
+        starts = [self.folding.places[item]] if isinstance(item, Call) else [item.start]
+        n = 1 if isinstance(item, Call) else item.n_ops
+        home = self.home[item]
+        while home is not self.root:
+            stretch = home.n_ops // home.times
+            starts = [start + stretch * i for i in range(home.times) for start in starts]
+            home = self.home[home]
+        return [call for start in starts for call in calls[start:start + n]]
+
     def _fill(self) -> None:
         stack = [(item, self.root) for item in reversed(self.root.items)]
         while stack:
@@ -201,7 +222,7 @@ class View:
                 self._twins.update(self._of_the_last(item))
 
     def _is_open(self, block: Block) -> bool:
-        if block.kind == "cut" or block.level >= _DEEPEST:
+        if block.kind == "cut" or block.level >= _DEEPEST or self.stays_closed(block):
             return False
         return block.level < self.depth if block.kind == "scope" else self.depth >= 0
 
@@ -262,15 +283,15 @@ def _scopes(calls: Sequence[Call]) -> tuple[Block, list[Block]]:
     return root, blocks
 
 
-def _merged(block: Block, wiring: Wiring, looks: dict[Item, Hashable]) -> list[Item]:
+def _merged(block: Block, folding: Folding, looks: dict[Item, Hashable]) -> list[Item]:
     """The items of a Block, with a chain in the place of what repeats, and chains of chains."""
     items = block.items
-    starts = {call: i for i, call in enumerate(wiring.calls[block.start:block.stop], block.start)}
+    starts = folding.places
     while True:
         spans = [(starts[item], starts[item] + 1) if isinstance(item, Call) else (item.start, item.stop)
                  for item in items]
         are_modules = [isinstance(item, Block) and item.kind == "scope" for item in items]
-        runs = find_runs([looks[item] for item in items], spans, are_modules, wiring)
+        runs = find_runs([looks[item] for item in items], spans, are_modules, folding.wiring)
         if not runs:
             return items
         for start, period, times in reversed(runs):

@@ -61,7 +61,7 @@ class Rule(NamedTuple):
 class Call:
     """One call of an op; inputs and outputs come with their names ("" where there is nothing to tell apart).
 
-    order  ascends in the order of the forward; of Tensors, the order of the op's node
+    order  ascends in the order of the forward; of Tensors it is the order of the op's node, of Scalars below 0
     about  the first line of the op's docstring
     rules  that run in the reverse pass
     """
@@ -178,7 +178,7 @@ def _scalar_steps(order: list[Scalar], outputs: list[Scalar], named: _Names) -> 
         inputs = [values[parent] for parent in scalar._parents]
         sides = ("left", "right") if scalar._op in ("-", "/", "**") else ("",) * len(inputs)
         rules = [Rule((i,), slope=slope) for i, slope in enumerate(scalar._local)]
-        yield Call(scalar._op, {}, list(zip(sides, inputs, strict=True)), "", [("", value)], place, rules=rules)
+        yield Call(scalar._op, {}, list(zip(sides, inputs, strict=True)), "", [("", value)], place - len(order), rules=rules)
 
 
 # -------------------------------------------------------------------- Tensors
@@ -219,7 +219,7 @@ class _TensorReader:
         leaf = self._value("leaf", node)
         leaf.is_input = bool(self.names) and node not in self.parameters
         tensor = node.tensor and node.tensor()
-        if self.is_watched and tensor is not None and tensor._node is node:
+        if tensor is not None and tensor._node is node:
             leaf.value = tensor.data
             leaf.gradient = value_of(tensor.grad)
         return leaf
