@@ -1,0 +1,223 @@
+"""A view of a graph in Graphviz's language: boxes in the frames of their scopes, arrows, and the legend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from .colouring import Colours, Paint
+from .folding import Arrow, Block, Item, View
+from .labels import STYLES, escaped, label, legend, ops_text, role_of, sizes_text
+from .mirror import Mirror
+from .reading import Call, Value
+from .rendering import digraph_class
+from .text import params_text, value_lines
+
+__all__ = ["Picture"]
+
+_FONT = "Helvetica,Arial,sans-serif"
+_GRAPH = {"fontname": _FONT, "fontsize": "10", "fontcolor": "#666666", "nodesep": "0.25", "ranksep": "0.3",
+          "labelloc": "b", "pad": "0.1"}
+_NODE = {"fontname": _FONT, "fontsize": "11", "fontcolor": "#222222", "shape": "box", "height": "0.3",
+         "margin": "0.1,0.03"}
+_EDGE = {"fontname": _FONT, "fontsize": "9", "fontcolor": "#666666", "color": "#888888", "arrowsize": "0.6"}
+_FRAME = {"style": "rounded,filled", "color": "#cccccc", "fillcolor": "#00000008", "labeljust": "l", "labelloc": "t"}
+_CHAIN_FRAME = {"style": "rounded,filled", "color": "#3d85c6", "fillcolor": "#3d85c610", "penwidth": "2"}
+_SYMMETRIC = ("+", "*", "add", "multiply", "maximum", "minimum")  # which input is which does not matter
+_SEPARATE = 3  # values between two boxes that have an arrow each; more share one
+
+Texts = tuple[str, list[str], str]  # title, lines, tooltip
+
+
+class Picture:
+    """Boxes and arrows of a view; `describe` gives the title, the lines and the tooltip of a folded Block."""
+
+    def __init__(self, view: View, direction: str, limit: int, show: Collection[str] | None, backward: bool,
+                 colours: Colours, describe: Callable[[View, Block], Texts] | None = None,
+                 title_of: Callable[[Block], str] = lambda block: block.name) -> None:
+        self.view = view
+        self.show = show
+        self.backward = backward
+        self.colours = colours
+        self.describe = describe or _describe
+        self.title_of = title_of
+        self.has_value_boxes = not view.n_ops and describe is None
+        self.digraph = digraph_class()
+        self.whole = self.digraph(graph_attr={**_GRAPH, "rankdir": direction}, node_attr=_NODE, edge_attr=_EDGE)
+        self.frames: dict[Block, Any] = {view.root: self.whole}
+        self.boxes: dict[Item | Value, str] = {}
+        self.kinds: dict[str, None] = {}
+        self.edges: dict[tuple[str, str], list[tuple[str, str, dict[str, str]]]] = {}
+        results = {value.dtype for call in view.folding.calls for _, value in call.outputs}
+        self.dtype = next(iter(results)) if len(results) == 1 else None
+        self.bundled = len(view.sources) > limit
+        self._add_all(limit)
+        if backward:
+            Mirror(self).add()
+
+    # ------------------------------------------------------------------ what is drawn
+
+    def _add_all(self, limit: int) -> None:
+        into: dict[Item, list[Arrow]] = {}
+        for arrow in self.view.arrows:
+            if arrow.head is not None:
+                into.setdefault(arrow.head, []).append(arrow)
+        if self.bundled:
+            self._add_bundle(self.view.sources, "parameter", "leaves")
+        for leaf in self.view.sources if not into else ():
+            self._add_source(leaf)
+        for box in self.view.boxes:
+            for arrow in into.get(box, ()):
+                if arrow.tail is None:
+                    self._add_source(arrow.value)
+            self.boxes[box] = self._add_box(box)
+            for arrow in into.get(box, ()):
+                self._add_arrow(arrow, self.boxes[box])
+            if self.has_value_boxes and isinstance(box, Call):
+                self._add_results(box)
+        self._add_outputs(limit)
+
+    def _add_box(self, box: Item) -> str:
+        paint = self.colours.boxes.get(box)
+        if isinstance(box, Call):
+            title, lines, tip = box.op, params_text(box.params), _joined(box.op, box.about, box.scope)
+            kind = "op"
+        else:
+            title, lines, tip = self.describe(self.view, box)
+            kind = "chain" if box.times > 1 else "block"
+        return self.node("op" if isinstance(box, Call) else "block", kind, title, lines, tip, self.view.home[box], paint)
+
+    def _add_source(self, value: Value) -> None:
+        if value not in self.boxes:
+            self.boxes[value] = self.value_node(value, self.view.home.get(value, self.view.root))
+
+    def _add_bundle(self, values: list[Value], kind: str, what: str) -> None:
+        node = self.node("leaf", kind, f"{len(values):,} {what}", [], "", self.view.root)
+        self.boxes.update(dict.fromkeys(values, node))
+
+    def _add_results(self, call: Call) -> None:
+        for name, value in call.outputs:
+            self.boxes[value] = self.value_node(value, self.view.home[call])
+            self.edge(self.boxes[call], self.boxes[value], name, value)
+
+    def _add_arrow(self, arrow: Arrow, head: str) -> None:
+        name = arrow.name
+        if isinstance(arrow.head, Call) and arrow.head.op in _SYMMETRIC:
+            name = ""
+        if arrow.tail is None or self.has_value_boxes:
+            self.edge(self.boxes[self.view.shown(arrow.value)], head, name, arrow.value)
+            return
+        text = " ".join([*([name] if name else []), *self._on_arrow(arrow.value)])
+        self.edge(self.boxes[arrow.tail], head, text, arrow.value)
+
+    def _add_outputs(self, limit: int) -> None:
+        outputs = [arrow for arrow in self.view.arrows if arrow.head is None]
+        if self.has_value_boxes:
+            return
+        if len(outputs) > limit:
+            self._add_bundle([arrow.value for arrow in outputs], "output", "outputs")
+        for arrow in outputs:
+            if arrow.value not in self.boxes:
+                self.boxes[arrow.value] = self.value_node(arrow.value, self.view.root)
+            assert_tail = arrow.tail
+            if assert_tail is not None:
+                self.edge(self.boxes[assert_tail], self.boxes[arrow.value], "", arrow.value)
+
+    def _on_arrow(self, value: Value) -> list[str]:
+        """The lines of a value; a dtype that all of them have is told once, below."""
+        show = self.show
+        if show is None:
+            show = ["shape", *(["value"] if value.is_watched and value.value is not None else [])]
+            show += ["dtype"] if self.dtype is None else []
+        return [*([value.name] if value.name else []), *value_lines(value, show)]
+
+    # ------------------------------------------------------------------ parts, which the mirror uses, too
+
+    def value_node(self, value: Value, home: Block) -> str:
+        """A box of a value, in the frame of a Block."""
+        role = role_of(value)
+        prefix = role if role in ("output", "result") else value.kind
+        show = self.show
+        if self.backward:  # gradients stand in the backward graph
+            known = value.is_watched and value.value is not None
+            show = [word for word in (show or ["shape", "dtype", *(["value"] if known else [])]) if word != "gradient"]
+        lines = value_lines(value, show)
+        tip = _joined(value.name or role, *value_lines(value, ("shape", "dtype", "bytes")))
+        return self.node(prefix, role, value.name, lines, tip, home, self.colours.values.get(value))
+
+    def node(self, prefix: str, kind: str, title: str, lines: list[str], tip: str, home: Block,
+             paint: Paint | None = None) -> str:
+        """Adds a box and gives its name."""
+        name = f"{prefix}{self.n_nodes}"
+        self.n_nodes += 1
+        self.kinds[kind] = None
+        style = {**STYLES[kind], **(paint.style if paint else {})}
+        lines = [*lines, *(paint.lines if paint else [])]
+        tip = _joined(tip, paint.more if paint else "")
+        self.frame(home).node(name, label=label(title, lines), tooltip=_attribute(tip or title or kind), **style)
+        return name
+
+    n_nodes = 0
+
+    def edge(self, tail: str, head: str, text: str, value: Value | None, **style: str) -> None:
+        """Adds an arrow; those of equal ends are joined where they are many."""
+        if value is not None and value.kind == "result":
+            style.setdefault("weight", "8")  # heavy edges are straight: the spine, with leaves beside it
+        tip = " ".join(value_lines(value, ("shape", "dtype", "bytes"))) if value is not None else ""
+        self.edges.setdefault((tail, head), []).append((text, tip, style))
+
+    def frame(self, block: Block) -> Any:
+        """The frame of a Block, made with those around it."""
+        if block not in self.frames:
+            name = f"cluster_{len(self.frames)}"
+            self.frames[block] = None  # holds its place in the numbering
+            self.frame(self.view.home[block])
+            looks = {**_FRAME, **(_CHAIN_FRAME if block.times > 1 else {})}
+            title = escaped(self.title_of(block))
+            title = f"<b>{title} × {block.times:,}</b>" if block.times > 1 else title
+            tip = _attribute(_joined(block.scope, f"{block.n_ops:,} ops"))
+            self.frames[block] = self.digraph(name, graph_attr={**looks, "label": f"<{title}>", "tooltip": tip})
+        return self.frames[block]
+
+    def finished(self, notes: list[str]) -> Any:
+        """The picture, once the innermost frames are put into theirs, and so on outwards."""
+        for block in sorted(self.frames, key=lambda block: block.level, reverse=True):
+            if block is not self.view.root:
+                self.frames[self.view.home[block]].subgraph(self.frames[block])
+        for (tail, head), edges in self.edges.items():
+            if len(edges) > _SEPARATE:
+                self.whole.edge(tail, head, label=f" {len(edges):,} values ", penwidth="1.6")
+                continue
+            for text, tip, style in edges:
+                more = {"tooltip": _attribute(tip), "labeltooltip": _attribute(tip)} if tip else {}
+                self.whole.edge(tail, head, label=f" {text} " if text else None, **more, **style)
+        self.whole.graph_attr["label"] = legend(self.kinds, self.colours.rows, self.colours.scale,
+                                                [*self.colours.notes, *notes, *self._dtype_note()])
+        return self.whole
+
+    def _dtype_note(self) -> Iterator[str]:
+        if not self.has_value_boxes and self.dtype is not None and (self.show is None or "dtype" in self.show):
+            yield f"{self.dtype} throughout"
+
+
+def _describe(view: View, block: Block) -> Texts:
+    """What a folded Block says: what it is called, its ops, its parameters."""
+    calls = view.folding.calls_of(block)
+    stretch = calls[:len(calls) // block.times]
+    title = f"{block.name} × {block.times:,}" if block.times > 1 else block.name
+    ops = ops_text(stretch)
+    parameters = view.folding.parameters(block)
+    lines = [ops if ops != block.name else "", sizes_text(parameters)]
+    about = [f"{value.name or 'parameter'} {' '.join(value_lines(value, ('shape', 'dtype')))}" for value in parameters]
+    tip = _joined(block.scope, f"{block.n_ops:,} ops: {ops}" + (", each" if block.times > 1 else ""),
+                  *about[:12], "\u2026" if len(about) > 12 else "")
+    return title, [line for line in lines if line], tip
+
+
+def _joined(*lines: str) -> str:
+    return "\n".join(line for line in lines if line)
+
+
+def _attribute(text: str) -> str:
+    """For an attribute, in which a backslash begins an escape."""
+    return text.replace("\\", "\\\\")
