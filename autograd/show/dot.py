@@ -64,7 +64,7 @@ def draw(y: Scalar | Tensor | list[Any], names: Named | None = None, direction: 
     if show is not None:
         unknown = [show] if isinstance(show, str) else [word for word in show if word not in _SHOWN]
         if unknown:
-            raise ValueError(f"draw: show must be some of {', '.join(map(repr, _SHOWN))} in a tuple, got {unknown[0]!r}")
+            raise ValueError(f"draw: show must be a tuple of some of {', '.join(map(repr, _SHOWN))}, got {unknown[0]!r}")
     view = Folding(read_graph("draw", y, names)).view(depth, limit, merge)
     picture = Picture(view, direction, limit, show, backward, colours_of(colour, view, backward))
     return picture.finished(_folded_notes(view, depth, limit))
@@ -85,6 +85,8 @@ def _folded_notes(view: Any, depth: int | None, limit: int) -> list[str]:
                      if boxes else f"{view.n_ops:,} of {total:,} ops are repeats, drawn once")
     if depth is not None and view.depth < min(depth, view.folding.deepest):
         notes.append(f"depth={depth} has more than limit={limit} boxes: raise limit")
+    elif any(box.kind == "cut" for box in view.closed):
+        notes.append("they have no scopes and no repeats to fold by: ag.scope(name) gives boxes with a meaning")
     elif boxes and 0 <= view.depth < view.folding.deepest:
         more = "" if depth is not None else f" with a higher limit than {limit}"
         notes.append(f"depth={view.depth + 1} shows more{more}")

@@ -181,7 +181,7 @@ class View:
              *(leaf for leaf in folding.leaves if leaf.is_output)]))
         for arrow in self.arrows:
             if arrow.tail is None and arrow.head is not None:
-                home = self.home[arrow.head]
+                home = self._home_of(arrow.value, self.home[arrow.head])
                 self.home[arrow.value] = self._around_both(self.home.get(arrow.value, home), home)
         self.n_ops = len(folding.calls) - sum(isinstance(box, Call) for box in self.boxes)
         self.size = len(self.boxes) + len(self.sources)
@@ -231,6 +231,23 @@ class View:
         calls, n = self.folding.calls_of(chain), chain.n_ops // chain.times
         for first, last in zip(calls[:n], calls[-n:], strict=True):
             yield from ((theirs, own) for (_, own), (_, theirs) in zip(first.outputs, last.outputs, strict=True))
+
+    def _home_of(self, source: Value, home: Block) -> Block:
+        """Outside of a chain of which each stretch uses it, or only the first does, in the place of a result."""
+        inner = home
+        while inner is not self.root:
+            if inner.times > 1 and not self._is_of_each(source, inner):
+                home = self.home[inner]
+            inner = self.home[inner]
+        return home
+
+    def _is_of_each(self, source: Value, chain: Block) -> bool:
+        """Whether the next stretch of a chain has a leaf or constant of its own in the place of this one."""
+        calls = self.folding.calls
+        at = next(i for i in self.folding.wiring.used_by[source] if i >= chain.start)
+        place = next(i for i, (_, value) in enumerate(calls[at].inputs) if value is source)
+        theirs = calls[at + chain.n_ops // chain.times].inputs[place][1]
+        return theirs.kind != "result" and theirs is not source
 
     def _around_both(self, one: Block, other: Block) -> Block:
         above = {one}

@@ -131,7 +131,8 @@ def _swatch(style: dict[str, str]) -> str:
     border = 2 if style.get("penwidth") else 1
     width = 10 if style.get("shape") == "circle" else 18
     cell = f'<td width="{width}" height="9" fixedsize="true"></td>'
-    inner = f'<table border="{border}" cellborder="0" cellspacing="0" color="{style["color"]}"{fill}{look}><tr>{cell}</tr></table>'
+    frame = f'cellborder="0" cellspacing="0" color="{style["color"]}"'
+    inner = f'<table border="{border}" {frame}{fill}{look}><tr>{cell}</tr></table>'
     if style.get("peripheries") or style.get("shape") == "box3d":
-        return f'<table border="1" cellborder="0" cellspacing="0" cellpadding="1" color="{style["color"]}"><tr><td>{inner}</td></tr></table>'
+        return f'<table border="1" cellpadding="1" {frame}><tr><td>{inner}</td></tr></table>'
     return inner

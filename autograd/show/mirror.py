@@ -81,12 +81,17 @@ class Mirror:
 
 
 def _rule_lines(call: Call) -> Iterator[str]:
-    """What each rule gives, and what was saved for it."""
+    """What each rule gives, and what was saved for it; of Scalars the local derivative."""
     for rule in call.rules:
-        names = [call.inputs[i][0] for i in rule.inputs]
-        what = f"by {', '.join(names)}" if any(names) else ""
+        names = [_name_of(call, i) for i in rule.inputs]
+        what = f"for {', '.join(names)}: " if any(names) else ""
         if rule.slope is not None:
-            yield f"local derivative {what}{': ' if what else ''}{numbers_text(rule.slope)}".replace("  ", " ")
+            yield f"{what}times {numbers_text(rule.slope)}"
         else:
-            uses = f"uses {', '.join(rule.uses)}" if rule.uses else "uses nothing saved"
-            yield ": ".join(filter(None, (what, uses)))
+            yield f"{what}uses {', '.join(rule.uses)}" if rule.uses else f"{what}uses nothing saved"
+
+
+def _name_of(call: Call, i: int) -> str:
+    name, value = call.inputs[i]
+    sides = ("left", "right") if len(call.inputs) == 2 else ("", "")
+    return name or value.name or sides[i % 2]

@@ -46,6 +46,7 @@ class Picture:
         self.whole = self.digraph(graph_attr={**_GRAPH, "rankdir": direction}, node_attr=_NODE, edge_attr=_EDGE)
         self.frames: dict[Block, Any] = {view.root: self.whole}
         self.boxes: dict[Item | Value, str] = {}
+        self.n_nodes = 0
         self.kinds: dict[str, None] = {}
         self.edges: dict[tuple[str, str], list[tuple[str, str, dict[str, str]]]] = {}
         results = {value.dtype for call in view.folding.calls for _, value in call.outputs}
@@ -85,7 +86,8 @@ class Picture:
         else:
             title, lines, tip = self.describe(self.view, box)
             kind = "chain" if box.times > 1 else "block"
-        return self.node("op" if isinstance(box, Call) else "block", kind, title, lines, tip, self.view.home[box], paint)
+        prefix = "op" if isinstance(box, Call) else "block"
+        return self.node(prefix, kind, title, lines, tip, self.view.home[box], paint)
 
     def _add_source(self, value: Value) -> None:
         if value not in self.boxes:
@@ -119,9 +121,8 @@ class Picture:
         for arrow in outputs:
             if arrow.value not in self.boxes:
                 self.boxes[arrow.value] = self.value_node(arrow.value, self.view.root)
-            assert_tail = arrow.tail
-            if assert_tail is not None:
-                self.edge(self.boxes[assert_tail], self.boxes[arrow.value], "", arrow.value)
+            if arrow.tail is not None:
+                self.edge(self.boxes[arrow.tail], self.boxes[arrow.value], "", arrow.value)
 
     def _on_arrow(self, value: Value) -> list[str]:
         """The lines of a value; a dtype that all of them have is told once, below."""
@@ -142,6 +143,8 @@ class Picture:
             known = value.is_watched and value.value is not None
             show = [word for word in (show or ["shape", "dtype", *(["value"] if known else [])]) if word != "gradient"]
         lines = value_lines(value, show)
+        if lines == ["constant"] and role == "input":
+            lines = ["input"]
         tip = _joined(value.name or role, *value_lines(value, ("shape", "dtype", "bytes")))
         return self.node(prefix, role, value.name, lines, tip, home, self.colours.values.get(value))
 
@@ -150,14 +153,13 @@ class Picture:
         """Adds a box and gives its name."""
         name = f"{prefix}{self.n_nodes}"
         self.n_nodes += 1
-        self.kinds[kind] = None
+        if paint is None or "fillcolor" not in paint.style:  # else its colour means something else
+            self.kinds[kind] = None
         style = {**STYLES[kind], **(paint.style if paint else {})}
         lines = [*lines, *(paint.lines if paint else [])]
         tip = _joined(tip, paint.more if paint else "")
         self.frame(home).node(name, label=label(title, lines), tooltip=_attribute(tip or title or kind), **style)
         return name
-
-    n_nodes = 0
 
     def edge(self, tail: str, head: str, text: str, value: Value | None, **style: str) -> None:
         """Adds an arrow; those of equal ends are joined where they are many."""

@@ -316,7 +316,7 @@ def _called_by_the_pass() -> bool:
 def _order_of(out: Any) -> int | None:
     """Of the node of the op that gave it; None where nothing was recorded."""
     if type(out) is Tensor:
-        return out._node and out._node.order
+        return None if out._node is None else out._node.order
     if type(out) is tuple:  # the op's node is the parent of those of its outputs
         return next((part._node.parents[0].order for part in out if type(part) is Tensor and part._node), None)
     return None

@@ -48,7 +48,7 @@ class Rule(NamedTuple):
     """One backward rule of a call.
 
     inputs  of which of the call's inputs it gives the gradient, by position
-    uses    the names of the values that are saved for it
+    uses    the names of the values that are saved for it, parameters of the op left out
     slope   the local derivative by that input, of Scalars
     """
 
@@ -178,7 +178,8 @@ def _scalar_steps(order: list[Scalar], outputs: list[Scalar], named: _Names) -> 
         inputs = [values[parent] for parent in scalar._parents]
         sides = ("left", "right") if scalar._op in ("-", "/", "**") else ("",) * len(inputs)
         rules = [Rule((i,), slope=slope) for i, slope in enumerate(scalar._local)]
-        yield Call(scalar._op, {}, list(zip(sides, inputs, strict=True)), "", [("", value)], place - len(order), rules=rules)
+        yield Call(scalar._op, {}, list(zip(sides, inputs, strict=True)), "", [("", value)], place - len(order),
+                   rules=rules)
 
 
 # -------------------------------------------------------------------- Tensors
@@ -246,11 +247,14 @@ class _TensorReader:
             if value is None:
                 continue
             if parent is None:
-                value.is_input = bool(value.name or (value.shape and is_first))
+                may_be_data = value.shape or (value.shape is None and not node.op.broadcasts)  # freed: 2.0 * w is none
+                value.is_input = bool(value.name or (may_be_data and is_first))
             else:
                 places[index] = len(inputs)
             inputs.append((name, value))
-        rules = [Rule(tuple(places.values()) if index is None else (places[index],), node.op.saved_names(index))
+        settings = {*node.params, *node.op.defaults}.difference(node.op.input_names)
+        rules = [Rule(tuple(places.values()) if index is None else (places[index],),
+                      tuple(name for name in node.op.saved_names(index) if name not in settings))
                  for index, _, _ in node.plan.rules]
         return inputs if len(node.parents) > 1 else [("", value) for _, value in inputs], rules
 

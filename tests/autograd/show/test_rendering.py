@@ -80,7 +80,9 @@ class TestWithoutDot:
 
     def test_the_svg_says_what_the_graph_says(self, picture):
         svg = picture.pipe(format="svg", encoding="utf-8")
-        assert texts(svg) == ["a", "value 2", "gradient not computed", "*", "value 4", "gradient not computed"]
+        drawn = ["a", "value 2", "gradient not computed", "*", "value 4", "gradient not computed"]
+        legend = ["parameter", "output", "op"]
+        assert sorted(text.strip("\xa0 ") for text in texts(svg)) == sorted(drawn + legend)
 
     @pytest.mark.needs("matplotlib")
     def test_the_png_has_the_colours_of_the_boxes(self, picture):
@@ -117,7 +119,7 @@ class TestWithoutDot:
     def test_a_notebook_shows_svg(self, picture):
         bundle = picture._repr_mimebundle_()
         assert bundle.keys() == {"image/svg+xml"}
-        assert texts(bundle["image/svg+xml"])[:2] == ["a", "value 2"]
+        assert {"a", "value 2"} <= set(texts(bundle["image/svg+xml"]))
 
     def test_a_notebook_that_asks_for_png_gets_it(self, picture):
         bundle = picture._repr_mimebundle_(include=["image/png"])
