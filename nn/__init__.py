@@ -14,6 +14,7 @@ from . import functional, init, models, optim, plot
 from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from .conv import Conv2d, ConvTranspose2d
 from .dense import Dense
+from .drawing import draw
 from .dropout import Dropout
 from .embedding import Embedding
 from .files import load, read_state, save
@@ -52,6 +53,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "draw",
     "evaluate",
     "fit",
     "functional",

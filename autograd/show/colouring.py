@@ -98,7 +98,7 @@ def _costs(profile: Profile, unit: str, view: View, backward: bool) -> Colours:
         forward, of_rules = sums[box]
         more = f"forward {text(forward)}, backward {text(of_rules)}"
         own = forward if backward else forward + of_rules
-        share = f" · {own / total:.0%}" if total and unit == "seconds" else ""
+        share = f" · {_percent(own / total)}" if total and unit == "seconds" else ""
         found_colours.boxes[box] = Paint(_step(own, highest, colours), [text(own) + share], more)
         found_colours.rules[box] = Paint(_step(of_rules, highest, colours), [text(of_rules)], more)
     return found_colours
@@ -117,8 +117,12 @@ def _scale_title(unit: str, backward: bool) -> str:
 
 def _step(amount: float, highest: float, colours: Sequence[str]) -> dict[str, str]:
     at = min(int(len(colours) * amount / highest), len(colours) - 1) if highest else 0
-    return {"fillcolor": colours[at], "color": colours[-2],
+    return {"fillcolor": colours[at], "color": colours[4],
             "fontcolor": "#ffffff" if at >= _WHITE_TEXT_FROM else "#222222"}
+
+
+def _percent(part: float) -> str:
+    return "under 1 %" if part < 0.01 else f"{100 * part:.0f} %"
 
 
 def _seconds_text(seconds: float) -> str:

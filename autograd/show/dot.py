@@ -8,11 +8,11 @@ from typing import Any
 from ..scalar import Scalar
 from ..tensor import Tensor
 from .colouring import colours_of
-from .folding import Folding
+from .folding import Folding, View
 from .picture import Picture
 from .reading import Named, read_graph
 
-__all__ = ["draw"]
+__all__ = ["check_view", "draw", "folded_notes"]
 
 _SHOWN = ("shape", "dtype", "bytes", "value", "gradient")
 
@@ -56,21 +56,27 @@ def draw(y: Scalar | Tensor | list[Any], names: Named | None = None, direction: 
     >>> "gradient not computed" in draw(a * a, names={"a": a}).source
     True
     """
-    if direction not in ("TB", "LR"):
-        raise ValueError(f'draw: direction must be "TB" or "LR", got {direction!r}')
-    for name, number in (("limit", limit), ("depth", depth)):
-        if not (isinstance(number, int) and number >= (name == "limit")) and not (name == "depth" and number is None):
-            raise ValueError(f"draw: {name} must be a whole number of at least {int(name == 'limit')}, got {number!r}")
+    check_view("draw", direction, depth, limit)
     if show is not None:
         unknown = [show] if isinstance(show, str) else [word for word in show if word not in _SHOWN]
         if unknown:
-            raise ValueError(f"draw: show must be a tuple of some of {', '.join(map(repr, _SHOWN))}, got {unknown[0]!r}")
+            raise ValueError(f"draw: show must be some of {', '.join(map(repr, _SHOWN))}, got {unknown[0]!r}")
     view = Folding(read_graph("draw", y, names)).view(depth, limit, merge)
     picture = Picture(view, direction, limit, show, backward, colours_of(colour, view, backward))
-    return picture.finished(_folded_notes(view, depth, limit))
+    return picture.finished(folded_notes(view, depth, limit))
 
 
-def _folded_notes(view: Any, depth: int | None, limit: int) -> list[str]:
+def check_view(who: str, direction: str, depth: Any, limit: Any) -> None:
+    """Raises ValueError where one of them is none."""
+    if direction not in ("TB", "LR"):
+        raise ValueError(f'{who}: direction must be "TB" or "LR", got {direction!r}')
+    if not isinstance(limit, int) or limit < 1:
+        raise ValueError(f"{who}: limit must be a whole number of at least 1, got {limit!r}")
+    if depth is not None and (not isinstance(depth, int) or depth < 0):
+        raise ValueError(f"{who}: depth must be None or a whole number of at least 0, got {depth!r}")
+
+
+def folded_notes(view: View, depth: int | None, limit: int) -> list[str]:
     """What of the graph is not to be seen, and what would show more."""
     if not view.n_ops:
         return []

@@ -42,7 +42,7 @@ class Mirror:
             self._add_gradient(value, users.get(value, []), outputs.get(value))
 
     def _add_rule(self, box: Item) -> str:
-        title = box.op if isinstance(box, Call) else self.picture.title_of(box)
+        title = box.op if isinstance(box, Call) else self.picture.wording.title(box)
         times = f" × {box.times:,}" if isinstance(box, Block) and box.times > 1 else ""
         lines = list(_rule_lines(box)) if isinstance(box, Call) else []
         return self.picture.node("rule", "rule", f"{title} backward{times}", lines, "", self.view.home[box],
@@ -59,7 +59,7 @@ class Mirror:
             given.append(seed)
         has_box = (picture.has_value_boxes or maker is None) and not (output is not None and not users)
         target = self._box(value, home) if has_box else self.rules[maker] if maker is not None else ""
-        text = "" if has_box else " ".join(value_lines(value, ("shape",)))
+        text = "" if picture.has_value_boxes or has_box else " ".join(value_lines(value, ("shape",)))
         end = target
         if len(given) > 1:
             end = picture.node("sum", "sum", "+", [], "gradients from several users add up", home)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from .colouring import Colours, Paint
@@ -13,7 +13,7 @@ from .reading import Call, Value
 from .rendering import digraph_class
 from .text import params_text, value_lines
 
-__all__ = ["Picture"]
+__all__ = ["Picture", "Texts", "Wording", "joined"]
 
 _FONT = "Helvetica,Arial,sans-serif"
 _GRAPH = {"fontname": _FONT, "fontsize": "10", "fontcolor": "#666666", "nodesep": "0.25", "ranksep": "0.3",
@@ -24,24 +24,47 @@ _EDGE = {"fontname": _FONT, "fontsize": "9", "fontcolor": "#666666", "color": "#
 _FRAME = {"style": "rounded,filled", "color": "#cccccc", "fillcolor": "#00000008", "labeljust": "l", "labelloc": "t"}
 _CHAIN_FRAME = {"style": "rounded,filled", "color": "#3d85c6", "fillcolor": "#3d85c610", "penwidth": "2"}
 _SYMMETRIC = ("+", "*", "add", "multiply", "maximum", "minimum")  # which input is which does not matter
+_LISTED = 12  # parameters in a tooltip
 _SEPARATE = 3  # values between two boxes that have an arrow each; more share one
 
 Texts = tuple[str, list[str], str]  # title, lines, tooltip
 
 
+class Wording:
+    """What the boxes of a picture say; pictures of another kind say it otherwise."""
+
+    def title(self, block: Block) -> str:
+        """Of a frame, without how often it repeats."""
+        return block.name
+
+    def block(self, view: View, block: Block) -> Texts:
+        """Of a folded Block: what it is called, its ops and its parameters."""
+        calls = view.folding.calls_of(block)
+        ops = ops_text(calls[:len(calls) // block.times])
+        parameters = view.folding.parameters(block)
+        lines = [ops if ops != block.name else "", sizes_text(parameters)]
+        about = [f"{value.name or 'parameter'} {' '.join(value_lines(value, ('shape', 'dtype')))}"
+                 for value in parameters]
+        tip = joined(block.scope, f"{block.n_ops:,} ops: {ops}" + (", each" if block.times > 1 else ""),
+                     *about[:_LISTED], "\u2026" if len(about) > _LISTED else "")
+        return self.title(block), [line for line in lines if line], tip
+
+    def value(self, value: Value, show: Collection[str] | None) -> list[str]:
+        """Of a value, in a box or on an arrow."""
+        return value_lines(value, show)
+
+
 class Picture:
-    """Boxes and arrows of a view; `describe` gives the title, the lines and the tooltip of a folded Block."""
+    """Boxes and arrows of a view."""
 
     def __init__(self, view: View, direction: str, limit: int, show: Collection[str] | None, backward: bool,
-                 colours: Colours, describe: Callable[[View, Block], Texts] | None = None,
-                 title_of: Callable[[Block], str] = lambda block: block.name) -> None:
+                 colours: Colours, wording: Wording | None = None) -> None:
         self.view = view
         self.show = show
         self.backward = backward
         self.colours = colours
-        self.describe = describe or _describe
-        self.title_of = title_of
-        self.has_value_boxes = not view.n_ops and describe is None
+        self.wording = wording or Wording()
+        self.has_value_boxes = not view.n_ops and wording is None
         self.digraph = digraph_class()
         self.whole = self.digraph(graph_attr={**_GRAPH, "rankdir": direction}, node_attr=_NODE, edge_attr=_EDGE)
         self.frames: dict[Block, Any] = {view.root: self.whole}
@@ -81,10 +104,11 @@ class Picture:
     def _add_box(self, box: Item) -> str:
         paint = self.colours.boxes.get(box)
         if isinstance(box, Call):
-            title, lines, tip = box.op, params_text(box.params), _joined(box.op, box.about, box.scope)
+            title, lines, tip = box.op, params_text(box.params), joined(box.op, box.about, box.scope)
             kind = "op"
         else:
-            title, lines, tip = self.describe(self.view, box)
+            title, lines, tip = self.wording.block(self.view, box)
+            title += f" × {box.times:,}" if box.times > 1 else ""
             kind = "chain" if box.times > 1 else "block"
         prefix = "op" if isinstance(box, Call) else "block"
         return self.node(prefix, kind, title, lines, tip, self.view.home[box], paint)
@@ -130,7 +154,7 @@ class Picture:
         if show is None:
             show = ["shape", *(["value"] if value.is_watched and value.value is not None else [])]
             show += ["dtype"] if self.dtype is None else []
-        return [*([value.name] if value.name else []), *value_lines(value, show)]
+        return [*([value.name] if value.name else []), *self.wording.value(value, show)]
 
     # ------------------------------------------------------------------ parts, which the mirror uses, too
 
@@ -142,10 +166,10 @@ class Picture:
         if self.backward:  # gradients stand in the backward graph
             known = value.is_watched and value.value is not None
             show = [word for word in (show or ["shape", "dtype", *(["value"] if known else [])]) if word != "gradient"]
-        lines = value_lines(value, show)
+        lines = self.wording.value(value, show)
         if lines == ["constant"] and role == "input":
             lines = ["input"]
-        tip = _joined(value.name or role, *value_lines(value, ("shape", "dtype", "bytes")))
+        tip = joined(value.name or role, *value_lines(value, ("shape", "dtype", "bytes")))
         return self.node(prefix, role, value.name, lines, tip, home, self.colours.values.get(value))
 
     def node(self, prefix: str, kind: str, title: str, lines: list[str], tip: str, home: Block,
@@ -157,7 +181,7 @@ class Picture:
             self.kinds[kind] = None
         style = {**STYLES[kind], **(paint.style if paint else {})}
         lines = [*lines, *(paint.lines if paint else [])]
-        tip = _joined(tip, paint.more if paint else "")
+        tip = joined(tip, paint.more if paint else "")
         self.frame(home).node(name, label=label(title, lines), tooltip=_attribute(tip or title or kind), **style)
         return name
 
@@ -175,9 +199,9 @@ class Picture:
             self.frames[block] = None  # holds its place in the numbering
             self.frame(self.view.home[block])
             looks = {**_FRAME, **(_CHAIN_FRAME if block.times > 1 else {})}
-            title = escaped(self.title_of(block))
+            title = escaped(self.wording.title(block))
             title = f"<b>{title} × {block.times:,}</b>" if block.times > 1 else title
-            tip = _attribute(_joined(block.scope, f"{block.n_ops:,} ops"))
+            tip = _attribute(joined(block.scope, f"{block.n_ops:,} ops"))
             self.frames[block] = self.digraph(name, graph_attr={**looks, "label": f"<{title}>", "tooltip": tip})
         return self.frames[block]
 
@@ -202,21 +226,8 @@ class Picture:
             yield f"{self.dtype} throughout"
 
 
-def _describe(view: View, block: Block) -> Texts:
-    """What a folded Block says: what it is called, its ops, its parameters."""
-    calls = view.folding.calls_of(block)
-    stretch = calls[:len(calls) // block.times]
-    title = f"{block.name} × {block.times:,}" if block.times > 1 else block.name
-    ops = ops_text(stretch)
-    parameters = view.folding.parameters(block)
-    lines = [ops if ops != block.name else "", sizes_text(parameters)]
-    about = [f"{value.name or 'parameter'} {' '.join(value_lines(value, ('shape', 'dtype')))}" for value in parameters]
-    tip = _joined(block.scope, f"{block.n_ops:,} ops: {ops}" + (", each" if block.times > 1 else ""),
-                  *about[:12], "\u2026" if len(about) > 12 else "")
-    return title, [line for line in lines if line], tip
-
-
-def _joined(*lines: str) -> str:
+def joined(*lines: str) -> str:
+    """Those that say something, one under the other."""
     return "\n".join(line for line in lines if line)
 
 
