@@ -33,11 +33,14 @@ __all__ = ["draw"]
 _FAMILIES: list[tuple[str, tuple[type, ...], dict[str, str]]] = [
     ("convolution", (Conv2d, ConvTranspose2d), {"fillcolor": "#cfe2f3", "color": "#3d85c6"}),
     ("dense, embedding", (Dense, Embedding), {"fillcolor": "#d9ead3", "color": "#6aa84f"}),
-    ("normalization", (BatchNorm1d, BatchNorm2d, LayerNorm), {"fillcolor": "#e6e0f0", "color": "#8e7cc3"}),
-    ("activation", (*ACTIVATIONS.values(), Softmax), {"fillcolor": "#fff2cc", "color": "#d6a400"}),
+    ("normalization", (BatchNorm1d, BatchNorm2d, LayerNorm), {"fillcolor": "#d5efee", "color": "#2a9d8f"}),
+    ("activation", (*ACTIVATIONS.values(), Softmax), {"fillcolor": "#fde0ea", "color": "#c2577f"}),
     ("pooling", (MaxPool2d, AvgPool2d, GlobalAvgPool2d), {"fillcolor": "#fbe5d6", "color": "#c55a11"}),
     ("other layer", (Module,), {"fillcolor": "#f3f3f3", "color": "#888888"}),
 ]
+
+_MODULE = {"fillcolor": "#ffffff", "color": "#3d85c6"}
+_OP = {"fillcolor": "#ffffff", "color": "#aaaaaa"}
 
 
 def draw(model: Module, input_shape: Sequence[int], dtype: DTypeLike | None = None, *, depth: int | None = None,
@@ -80,8 +83,8 @@ def draw(model: Module, input_shape: Sequence[int], dtype: DTypeLike | None = No
     layers = {scope for scope, module in modules.items() if not any(module.named_children())}
     view = Folding(steps).view(depth, limit, merge=True, stays_closed=lambda block: block.scope in layers)
     picture = Picture(view, direction, limit, None, False, _families(view, modules), _Layers(modules, frozen))
-    is_cut = any(box.scope not in layers for box in view.closed) or any(block.times > 1 for block in view.open)
-    return picture.finished(folded_notes(view, depth, limit) if is_cut else [])
+    is_more = any(box.scope not in layers for box in view.closed)
+    return picture.finished(folded_notes(view, depth, limit) if is_more else [])
 
 
 class _Layers(Wording):
@@ -122,16 +125,21 @@ class _Layers(Wording):
 def _families(view: View, modules: Mapping[str, Module]) -> Colours:
     """The colours of layers, and a legend of those that are there."""
     colours = Colours()
-    found = set()
-    for box in view.closed:
-        module = modules.get(box.scope) if box.kind == "scope" else None
-        if module is None or any(module.named_children()):
-            continue
-        name, style = next((name, style) for name, classes, style in _FAMILIES if isinstance(module, classes))
+    found: dict[str, dict[str, str]] = {}
+    for box in view.boxes:
+        module = modules.get(box.scope) if isinstance(box, Block) and box.kind == "scope" else None
+        if module is None:
+            name, style = "op between layers", _OP
+        elif any(module.named_children()):
+            name, style = "module", _MODULE
+        else:
+            name, style = next((name, style) for name, classes, style in _FAMILIES if isinstance(module, classes))
         colours.boxes[box] = Paint(style)
-        found.add(name)
-    colours.rows = [({**style, "style": "rounded", "penwidth": "1.8"}, name)
-                    for name, _, style in _FAMILIES if name in found]
+        found[name] = style
+    names = [*(name for name, _, _ in _FAMILIES), "module", "op between layers"]
+    colours.rows = [({**found[name], "style": "rounded"}, name) for name in names if name in found]
+    if any(block.times > 1 for block in (*view.closed, *view.open)):
+        colours.notes.append("× n: so many equal ones in a chain, drawn once")
     return colours
 
 

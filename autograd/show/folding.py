@@ -179,9 +179,9 @@ class View:
         self.sources = list(dict.fromkeys(
             [*(arrow.value for arrow in self.arrows if arrow.tail is None),
              *(leaf for leaf in folding.leaves if leaf.is_output)]))
-        for arrow in self.arrows:
+        for arrow in self.arrows:  # data comes from outside of everything
             if arrow.tail is None and arrow.head is not None:
-                home = self._home_of(arrow.value, self.home[arrow.head])
+                home = self.root if arrow.value.is_input else self._home_of(arrow.value, self.home[arrow.head])
                 self.home[arrow.value] = self._around_both(self.home.get(arrow.value, home), home)
         self.n_ops = len(folding.calls) - sum(isinstance(box, Call) for box in self.boxes)
         self.size = len(self.boxes) + len(self.sources)

@@ -31,7 +31,7 @@ STYLES: dict[str, dict[str, str]] = {
             "height": "0.25"},
 }
 _MEANINGS = {
-    "parameter": "parameter", "input": "input", "constant": "constant: no gradient", "output": "output", "op": "op",
+    "parameter": "parameter", "input": "input", "constant": "constant", "output": "output", "op": "op",
     "block": "folded ops", "chain": "repeats", "rule": "backward rule", "cotangent": "gradient",
     "sum": "gradients add up",
 }

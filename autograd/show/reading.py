@@ -196,6 +196,7 @@ class _TensorReader:
         tensors = [(name, tensor) for name, tensor in named.pairs if type(tensor) is Tensor]
         self.parameters = {tensor._node for _, tensor in tensors if id(tensor) in named.parameters}
         self.names = {tensor._node: name for name, tensor in tensors if tensor._node is not None}
+        self.has_parameters = any(node in self.parameters for node in order)
         # a Tensor that needs no gradient has no node, but is known by its array
         self.array_names = {id(tensor.data): name for name, tensor in tensors}
 
@@ -218,7 +219,7 @@ class _TensorReader:
 
     def _leaf(self, node: Node) -> Value:
         leaf = self._value("leaf", node)
-        leaf.is_input = bool(self.names) and node not in self.parameters
+        leaf.is_input = self.has_parameters and node not in self.parameters
         tensor = node.tensor and node.tensor()
         if tensor is not None and tensor._node is node:
             leaf.value = tensor.data
@@ -247,8 +248,7 @@ class _TensorReader:
             if value is None:
                 continue
             if parent is None:
-                may_be_data = value.shape or (value.shape is None and not node.op.broadcasts)  # freed: 2.0 * w is none
-                value.is_input = bool(value.name or (may_be_data and is_first))
+                value.is_input = bool(value.name or (is_first and _may_be_data(value, node)))
             else:
                 places[index] = len(inputs)
             inputs.append((name, value))
@@ -277,6 +277,13 @@ class _TensorReader:
         name = self.array_names.get(id(constant), "")
         array = np.asarray(constant)
         return Value("constant", name, array.shape, array.dtype, array, is_watched=self.is_watched)
+
+
+def _may_be_data(constant: Value, node: Node) -> bool:
+    """Not a number, nor what one like the 2.0 of 2.0 * w or the averages of a normalization may be."""
+    if constant.shape is None:
+        return not node.op.broadcasts
+    return len(constant.shape) > int(node.op.broadcasts)
 
 
 def _output_name(node: Node) -> str:

@@ -171,7 +171,7 @@ def test_each_scope_has_a_frame_and_inner_ones_stand_within():
     boxes, inner = frames["net"]
     assert inner.keys() == {"conv", "pool", "dense"}
     # what is made in a scope, and what is used in that scope alone
-    assert inner["conv"][0] == {"conv.weight", "conv.bias", "(2, 8, 8, 1) float32", "conv2d", "(2, 8, 8, 4) float32"}
+    assert inner["conv"][0] == {"conv.weight", "conv.bias", "conv2d", "(2, 8, 8, 4) float32"}  # data is outside
     assert inner["dense"][0] == {"dense.weight", "reshape", "(2, 64) float32", "matmul", "(2, 10) float32"}
     assert "log_softmax" not in boxes
 
@@ -195,7 +195,7 @@ def test_after_backward_links_ops_parameters_and_shapes_stay():
     after = Parsed(draw(loss, names=params))
     for kind in ("leaf", "op", "result", "output"):
         assert after.boxes(kind) == before.boxes(kind)
-    assert after.boxes("constant") == [["constant"]] * 3  # what was saved of them is freed
+    assert after.boxes("constant") == [["constant"], ["constant"], ["input"]]  # what was saved of them is freed
     assert len(after.graph.edges()) == len(before.graph.edges())
 
 
@@ -299,14 +299,21 @@ def test_a_name_that_is_not_used_changes_nothing():
     assert draw(y, names={"elsewhere": leaf(3)}).source == draw(y).source
 
 
-def test_a_hundred_thousand_ops_raise_at_once_and_say_how_many():
-    y = leaf(1)
-    for _ in range(100_000):
-        y = ag.negative(y)
+def svg_of(y, **options):
+    """The picture's text, which is there within a few seconds."""
     start = time.perf_counter()
-    with pytest.raises(ValueError, match=r"draw: the graph has 100001 nodes, more than limit=1500.*raise limit="):
-        draw(y)
-    assert time.perf_counter() - start < 5  # laying it out would take days
+    svg = draw(y, **options).pipe(format="svg", encoding="utf-8")
+    assert time.perf_counter() - start < 8
+    return html.unescape(svg).replace("\xa0", " ")
+
+
+def test_a_chain_of_fifty_thousand_ops_is_drawn_at_once_and_says_how_many():
+    y = leaf(1)
+    for _ in range(50_000):
+        y = ag.negative(y)
+    svg = svg_of(y)  # laying them all out would take days
+    assert "negative × 50,000" in svg
+    assert "49,999 of 50,000 ops are repeats, drawn once" in svg
 
 
 def test_a_deep_graph_needs_no_recursion():
@@ -315,8 +322,7 @@ def test_a_deep_graph_needs_no_recursion():
     for _ in range(3000):
         s, t = s.tanh(), ag.tanh(t)
     for y in (s, t):
-        with pytest.raises(ValueError, match="3001 nodes"):
-            draw(y)
+        assert draw(y).source.count("->") == 2
         assert draw(y, limit=3001).source.count("->") == 6000
 
 
