@@ -5,16 +5,35 @@ from __future__ import annotations
 import re
 from string import Template
 
-__all__ = ["inline_svg", "page", "with_titles"]
+__all__ = ["for_viewers", "inline_svg", "page"]
 
 _LINK = re.compile(r'<g id="a_[^"]*"><a xlink:title="([^"]*)">(.*?)</a>\s*</g>', re.DOTALL)
 _TITLED = re.compile(r'(<g id="(?:node|edge|clust)\d+"[^>]*>\s*)<title>[^<]*</title>\s*'
                      r'<g id="a_[^"]*"><a xlink:title="([^"]*)">(.*?)</a>\s*</g>', re.DOTALL)
 
 
-def with_titles(svg: str) -> str:
-    """Graphviz puts tooltips into links; a <title> is what every viewer shows, and what screen readers read."""
-    return _LINK.sub(r"\2", _TITLED.sub(r"\1<title>\2</title>\3", svg))
+_NODE = re.compile(r'<g id="node\d+" class="node">.*?</g>', re.DOTALL)
+_OUTLINE = re.compile(r'<(?:polygon|path|ellipse)[^>]* (points|d|cx)="([^"]*)"')
+_START = re.compile(r'text-anchor="start" x="[^"]*"')
+
+
+def for_viewers(svg: str) -> str:
+    """Graphviz's svg as viewers need it.
+
+    Tooltips, which are in links, become a <title>, which every viewer shows and screen readers read. Lines of a box
+    are anchored in its middle, so that they stay within it where the viewer has another font than Graphviz.
+    """
+    svg = _LINK.sub(r"\2", _TITLED.sub(r"\1<title>\2</title>\3", svg))
+    return _NODE.sub(_centred, svg)
+
+
+def _centred(node: re.Match) -> str:
+    outline = _OUTLINE.search(node[0])
+    if outline is None:
+        return node[0]
+    numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", outline[2])]
+    across = numbers if outline[1] == "cx" else numbers[::2]
+    return _START.sub(f'text-anchor="middle" x="{(min(across) + max(across)) / 2:.2f}"', node[0])
 
 
 def inline_svg(svg: str) -> str:

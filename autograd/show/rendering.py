@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .._extras import require
-from .page import inline_svg, page, with_titles
+from .page import for_viewers, inline_svg, page
 
 __all__ = ["digraph_class"]
 
@@ -47,7 +47,7 @@ def digraph_class() -> Any:
             else:
                 picture = _draw_in_process(self.source, format, engine or self.engine, options)
             if format == "svg":
-                picture = with_titles(picture.decode()).encode()
+                picture = for_viewers(picture.decode()).encode()
             return picture if encoding is None else picture.decode(encoding)
 
         def render(self, filename: _Path | None = None, *, directory: _Path | None = None, view: bool = False,
