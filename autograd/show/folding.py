@@ -179,9 +179,9 @@ class View:
         self.sources = list(dict.fromkeys(
             [*(arrow.value for arrow in self.arrows if arrow.tail is None),
              *(leaf for leaf in folding.leaves if leaf.is_output)]))
-        for arrow in self.arrows:  # data comes from outside of everything
+        for arrow in self.arrows:
             if arrow.tail is None and arrow.head is not None:
-                home = self.root if arrow.value.is_input else self._home_of(arrow.value, self.home[arrow.head])
+                home = self._home_of(arrow.value, self.home[arrow.head])
                 self.home[arrow.value] = self._around_both(self.home.get(arrow.value, home), home)
         self.n_ops = len(folding.calls) - sum(isinstance(box, Call) for box in self.boxes)
         self.size = len(self.boxes) + len(self.sources)
@@ -233,13 +233,15 @@ class View:
             yield from ((theirs, own) for (_, own), (_, theirs) in zip(first.outputs, last.outputs, strict=True))
 
     def _home_of(self, source: Value, home: Block) -> Block:
-        """Outside of a chain of which each stretch uses it, or only the first does, in the place of a result."""
+        """Data comes from outside of everything; what is the same for each stretch, or the first's in the place of a
+        result, from outside of the chain; what each has of its own stays within."""
         inner = home
         while inner is not self.root:
-            if inner.times > 1 and not self._is_of_each(source, inner):
-                home = self.home[inner]
+            if inner.times > 1 and self._is_of_each(source, inner):
+                return home
+            home = self.home[inner] if inner.times > 1 else home
             inner = self.home[inner]
-        return home
+        return self.root if source.is_input else home
 
     def _is_of_each(self, source: Value, chain: Block) -> bool:
         """Whether the next stretch of a chain has a leaf or constant of its own in the place of this one."""

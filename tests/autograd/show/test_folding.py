@@ -157,32 +157,23 @@ def test_chains_of_chains_are_found():
 
 
 @pytest.mark.parametrize("breaks", ["another op", "another shape", "used later", "skips back", "asked for"])
-def test_what_is_not_equal_or_not_a_chain_is_not_merged(breaks):
+def test_what_is_not_equal_or_is_used_elsewhere_ends_a_chain(breaks):
     w = leaf(3)
-    y, wanted, seen = leaf(3), [], []
-    for i in range(9):
-        op = ag.cos if breaks == "another op" and i == 4 else ag.tanh
-        y = op(y) * w
+    y, seen = leaf(3), []
+    for i in range(12):
+        y = (ag.cos if breaks == "another op" and i == 6 else ag.tanh)(y) * w
         seen.append(y)
-        if i == 4:
-            wanted = [y] if breaks == "asked for" else []
-            y = ag.reshape(y, (1, 3)) if breaks == "another shape" else y
-        if i == 7 and breaks == "skips back":
-            y = y + seen[2]
-    y = y + seen[4] if breaks == "used later" else y
-    folding = folded([y, *wanted])
+        y = ag.reshape(y, (1, 3)) if breaks == "another shape" and i == 6 else y
+        y = y + seen[2] if breaks == "skips back" and i == 6 else y
+    folding = folded([y, *([seen[6]] if breaks == "asked for" else [y + seen[6]] if breaks == "used later" else [])])
     chains = [block for block in folding.folded.items if isinstance(block, Block)]
-    assert all(chain.n_ops < 18 for chain in chains)
-    shown = {value for chain in chains for call in folding.calls_of(chain)[:-2] for _, value in call.outputs}
-    used = {value for call in folding.calls for _, value in call.inputs}
-    held = {id(call): chain for chain in chains for call in folding.calls_of(chain)}
-    for call in folding.calls:  # nothing that a chain does not show is used by what stands elsewhere
-        for _, value in call.inputs:
-            maker, _ = folding.wiring.made_by.get(value, (-1, 0))
-            if value in shown and maker >= 0 and held.get(id(folding.calls[maker])) is not held.get(id(call)):
-                last = held[id(folding.calls[maker])].stop - 2
-                assert maker >= last
-    assert used
+    assert 1 <= len(chains) <= 3
+    assert all(chain.times < 12 for chain in chains)
+    for chain in chains:  # what others use is made in the last stretch, the one that is shown for it
+        last = chain.stop - chain.n_ops // chain.times
+        made = [folding.wiring.made_by[value][0] for value in folding.outputs(chain)]
+        assert made
+        assert all(at >= last for at in made)
 
 
 def test_steps_through_time_are_equal_though_each_takes_another_part():
@@ -256,7 +247,7 @@ def random_graph(n):
 
 
 @pytest.mark.parametrize(("make", "boxes"), [
-    (lambda: random_graph(5000), 13),
+    (lambda: random_graph(2000), 13),
     (lambda: ag.concatenate([leaf(1) for _ in range(3000)]), 1),
     (lambda: ag.stack([leaf(1) * 2.0 for _ in range(2000)]), 12),
 ])
