@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from .reading import Call, Value
 
-__all__ = ["STYLES", "Row", "escaped", "label", "legend", "ops_text", "role_of", "shortened", "sizes_text"]
+__all__ = ["STYLES", "Row", "count_text", "escaped", "label", "legend", "ops_text", "role_of", "shortened", "sizes_text"]
 
 _LONGEST = 44  # characters of a line
 _FEW = 4  # ops that a box lists by name
@@ -82,6 +82,14 @@ def ops_text(calls: Sequence[Call]) -> str:
     return ", ".join([*named, *(["\u2026"] if len(counts) > _FEW else [])])
 
 
+def count_text(n: int, what: str) -> str:
+    """
+    >>> count_text(1, "op"), count_text(1200, "op")
+    ('1 op', '1,200 ops')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def sizes_text(parameters: Sequence[Value]) -> str:
     """How many numbers they hold, "" where there are none.
 
@@ -94,7 +102,7 @@ def sizes_text(parameters: Sequence[Value]) -> str:
         for length in value.shape or ():
             size *= length
         n += size
-    return f"{n:,} parameter{'s' if n > 1 else ''}" if parameters else ""
+    return count_text(n, "parameter") if parameters else ""
 
 
 Row = tuple[dict[str, str], str]  # a style, and what it means

@@ -7,7 +7,7 @@ from typing import Any
 
 from .colouring import Colours, Paint
 from .folding import Arrow, Block, Item, View
-from .labels import STYLES, escaped, label, legend, ops_text, role_of, sizes_text
+from .labels import STYLES, count_text, escaped, label, legend, ops_text, role_of, sizes_text
 from .mirror import Mirror
 from .reading import Call, Value
 from .rendering import digraph_class
@@ -45,7 +45,7 @@ class Wording:
         lines = [ops if ops != block.name else "", sizes_text(parameters)]
         about = [f"{value.name or 'parameter'} {' '.join(value_lines(value, ('shape', 'dtype')))}"
                  for value in parameters]
-        tip = joined(block.scope, f"{block.n_ops:,} ops: {ops}" + (", each" if block.times > 1 else ""),
+        tip = joined(block.scope, f"{count_text(block.n_ops, 'op')}: {ops}" + (", each" if block.times > 1 else ""),
                      *about[:_LISTED], "\u2026" if len(about) > _LISTED else "")
         return self.title(block), [line for line in lines if line], tip
 
@@ -201,7 +201,7 @@ class Picture:
             looks = {**_FRAME, **(_CHAIN_FRAME if block.times > 1 else {})}
             title = escaped(self.wording.title(block))
             title = f"<b>{title} × {block.times:,}</b>" if block.times > 1 else title
-            tip = _attribute(joined(block.scope, f"{block.n_ops:,} ops"))
+            tip = _attribute(joined(block.scope, count_text(block.n_ops, "op")))
             self.frames[block] = self.digraph(name, graph_attr={**looks, "label": f"<{title}>", "tooltip": tip})
         return self.frames[block]
 
