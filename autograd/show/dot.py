@@ -9,7 +9,6 @@ from ..scalar import Scalar
 from ..tensor import Tensor
 from .colouring import colours_of
 from .folding import Folding, View
-from .labels import count_text
 from .picture import Picture
 from .reading import Named, read_graph
 
@@ -86,7 +85,7 @@ def folded_notes(view: View, depth: int | None, limit: int) -> list[str]:
     notes = []
     if boxes:
         held = sum(box.n_ops for box in view.closed)
-        notes.append(f"{held:,} of {count_text(total, 'op')} are folded into {boxes:,} box{'es' if boxes > 1 else ''}")
+        notes.append(f"{held:,} of {total:,} ops are folded into {boxes:,} box{'es' if boxes > 1 else ''}")
     if chains:
         notes.append(f"{total - len(view.boxes) - sum(box.n_ops - 1 for box in view.closed):,} more stand in repeats"
                      if boxes else f"{view.n_ops:,} of {total:,} ops are repeats, drawn once")

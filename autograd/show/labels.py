@@ -8,7 +8,18 @@ from collections.abc import Iterable, Sequence
 
 from .reading import Call, Value
 
-__all__ = ["STYLES", "Row", "count_text", "escaped", "label", "legend", "ops_text", "role_of", "shortened", "sizes_text"]
+__all__ = [
+    "STYLES",
+    "Row",
+    "count_text",
+    "escaped",
+    "label",
+    "legend",
+    "ops_text",
+    "role_of",
+    "shortened",
+    "sizes_text",
+]
 
 _LONGEST = 44  # characters of a line
 _FEW = 4  # ops that a box lists by name

@@ -21,7 +21,8 @@ _GRAPH = {"fontname": _FONT, "fontsize": "10", "fontcolor": "#666666", "nodesep"
 _NODE = {"fontname": _FONT, "fontsize": "11", "fontcolor": "#222222", "shape": "box", "height": "0.3",
          "margin": "0.1,0.03"}
 _EDGE = {"fontname": _FONT, "fontsize": "9", "fontcolor": "#666666", "color": "#888888", "arrowsize": "0.6"}
-_FRAME = {"style": "rounded,filled", "color": "#cccccc", "fillcolor": "#00000008", "labeljust": "l", "labelloc": "t"}
+_FRAME = {"style": "rounded,filled", "color": "#cccccc", "fillcolor": "#00000008", "labeljust": "l", "labelloc": "t",
+          "penwidth": "1"}
 _CHAIN_FRAME = {"style": "rounded,filled", "color": "#3d85c6", "fillcolor": "#3d85c610", "penwidth": "2"}
 _SYMMETRIC = ("+", "*", "add", "multiply", "maximum", "minimum")  # which input is which does not matter
 _LISTED = 12  # parameters in a tooltip

@@ -125,8 +125,8 @@ def find_runs(looks: Sequence[Hashable], spans: Sequence[Span], are_modules: Seq
 
 def _stretches(same: np.ndarray, shortest: int) -> list[tuple[int, int]]:
     """(start, stop) of each stretch of True that is at least so long."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
-    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2) if stop - start >= shortest]
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8))).reshape(-1, 2)
+    return [(start, stop) for start, stop in edges[edges[:, 1] - edges[:, 0] >= shortest].tolist()]
 
 
 def look_of(call: Call) -> Hashable:

@@ -101,16 +101,16 @@ def test_a_chain_drawn_once_has_the_sum_over_all_of_its_stretches():
 def test_what_was_made_outside_is_said_to_be_unmeasured_and_nothing_measured_is_an_error():
     y, report = profiled()
     assert by_name(colours_of(report, view_of(ag.tan(y)), backward=False).boxes)["tan"].lines == ["not measured"]
-    with pytest.raises(ValueError, match="draw: this y was not made under that profile.*ag.profile"):
+    with pytest.raises(ValueError, match=r"draw: this y was not made under that profile.*ag\.profile"):
         ag.draw(ag.exp(leaf(1.0)), colour=report)
     with pytest.raises(ValueError, match="draw: this y was not made under that profile"):
         ag.draw(ag.Scalar(1.0) + 2.0, colour=report)
-    with pytest.raises(ValueError, match='draw: colour=.* takes "seconds" or "bytes", got \'calls\''):
+    with pytest.raises(ValueError, match=r'draw: colour=.* takes "seconds" or "bytes", got \'calls\''):
         ag.draw(y, colour=(report, "calls"))
 
 
 def test_what_is_no_colour_is_refused():
-    with pytest.raises(TypeError, match='draw: colour must be the report of ag.profile, .* got \'red\''):
+    with pytest.raises(TypeError, match=r'draw: colour must be the report of ag\.profile, .* got \'red\''):
         ag.draw(ag.exp(leaf(1.0)), colour="red")
 
 
@@ -148,8 +148,9 @@ REPORT = Report(Verdict("exp", "a", 0, "right"), Verdict("exp", "a", 1, "wrong",
 
 def test_each_call_has_its_own_verdict_by_op_scope_and_place():
     colours = colours_of(REPORT, view_of(checked()), backward=False)
-    assert [paint.lines for paint in colours.boxes.values()] == [["✓ right"], ["✗ wrong", "twice as much as differences say"], ["✓ right"],
-                     ["∧ at a kink", "x[0] is 0"], ["? not checked"]]
+    assert [paint.lines for paint in colours.boxes.values()] == [
+        ["✓ right"], ["✗ wrong", "twice as much as differences say"], ["✓ right"], ["∧ at a kink", "x[0] is 0"],
+        ["? not checked"]]
     assert len({paint.style["fillcolor"] for paint in colours.boxes.values()}) == 4
     assert [text for _, text in colours.rows] == ["✗ wrong", "∧ at a kink", "? not checked", "✓ right"]
 

@@ -415,7 +415,7 @@ def loop():
     (loop, "4,998 of 5,000 ops are repeats, drawn once"),
     (nested_net, "1 … 700  × 700"),
     (random_graph, "ops are folded into 12 boxes; they have no scopes and no repeats to fold by"),
-    (lambda: ag.concatenate([leaf(1) for _ in range(4000)]), "1 of 1 op into 1 box"),
+    (lambda: ag.concatenate([leaf(1) for _ in range(4000)]), "1 of 1 ops are folded into 1 box"),
     (lambda: [ag.exp(leaf(1)) for _ in range(500)], "500 outputs"),
     (lambda: ag.stack([a * b for a in LEAVES for b in LEAVES]), "61 leaves"),
 ])
