@@ -115,7 +115,8 @@ class _Layers(Wording):
             f"{type(module).__name__}({settings})", tip)
 
     def value(self, value: Value, show: Collection[str] | None) -> list[str]:
-        return [self._shape(value)] if value.shape is not None else super().value(value, show)
+        is_known = value.shape is not None and (value.kind != "constant" or value.shape != ())
+        return [self._shape(value)] if is_known else super().value(value, show)
 
     def _shape(self, value: Value) -> str:
         """Parameters have no batch axis."""

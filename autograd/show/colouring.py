@@ -175,7 +175,7 @@ def _non_finite(view: View, backward: bool) -> Colours:
     if source or first or bad_calls:
         colours.rows += [(_STRONG, "first that is not finite"), (_AFTER, "not finite")]
     if rule or bad_rules:
-        colours.rows += [(_RULE, "rule of the first gradient that is not finite"), (_AFTER_RULE, "its gradient is not")]
+        colours.rows += [(_RULE, "rule of the first gradient that is not finite"), (_AFTER_RULE, "gradient not finite")]
     for box in view.boxes:
         held = set(view.stands_for(box))
         of_rules = colours.rules if backward else colours.boxes

@@ -148,8 +148,8 @@ def _swatch(style: dict[str, str]) -> str:
     fill = f' bgcolor="{style["fillcolor"]}"' if "fillcolor" in style else ""
     look = f' style="{",".join(looks)}"' if looks else ""
     border = 2 if style.get("penwidth") else 1
-    width = 10 if style.get("shape") == "circle" else 18
-    cell = f'<td width="{width}" height="9" fixedsize="true"></td>'
+    is_sum = style.get("shape") == "circle"
+    cell = '<td height="9" cellpadding="0"> + </td>' if is_sum else '<td width="18" height="9" fixedsize="true"></td>'
     frame = f'cellborder="0" cellspacing="0" color="{style["color"]}"'
     inner = f'<table border="{border}" {frame}{fill}{look}><tr>{cell}</tr></table>'
     if style.get("peripheries") or style.get("shape") == "box3d":

@@ -63,12 +63,12 @@ class Mirror:
         end = target
         if len(given) > 1:
             end = picture.node("sum", "sum", "+", [], "gradients from several users add up", home)
-            picture.edge(target, end, text, value, **_BACK)
+            picture.edge(target, end, text, value, True, **_BACK)
             text = ""
         for source in given:
-            picture.edge(end, source, text, value, **_BACK)
+            picture.edge(end, source, text, value, len(given) == 1, **_BACK)
         if has_box and maker is not None:
-            picture.edge(self.rules[maker], target, "", value, **_BACK)
+            picture.edge(self.rules[maker], target, "", value, True, **_BACK)
 
     def _box(self, value: Value, home: Block, is_seed: bool = False) -> str:
         show = self.picture.show
@@ -93,5 +93,7 @@ def _rule_lines(call: Call) -> Iterator[str]:
 
 def _name_of(call: Call, i: int) -> str:
     name, value = call.inputs[i]
+    if len(call.inputs) == 1:
+        return ""
     sides = ("left", "right") if len(call.inputs) == 2 else ("", "")
     return name or value.name or sides[i % 2]

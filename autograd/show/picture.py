@@ -71,6 +71,7 @@ class Picture:
         self.frames: dict[Block, Any] = {view.root: self.whole}
         self.boxes: dict[Item | Value, str] = {}
         self.n_nodes = 0
+        self.places: dict[Item | None, int] = {box: i for i, box in enumerate(view.boxes)}
         self.kinds: dict[str, None] = {}
         self.edges: dict[tuple[str, str], list[tuple[str, str, dict[str, str]]]] = {}
         results = {value.dtype for call in view.folding.calls for _, value in call.outputs}
@@ -125,17 +126,18 @@ class Picture:
     def _add_results(self, call: Call) -> None:
         for name, value in call.outputs:
             self.boxes[value] = self.value_node(value, self.view.home[call])
-            self.edge(self.boxes[call], self.boxes[value], name, value)
+            self.edge(self.boxes[call], self.boxes[value], name, value, is_spine=True)
 
     def _add_arrow(self, arrow: Arrow, head: str) -> None:
         name = arrow.name
         if isinstance(arrow.head, Call) and arrow.head.op in _SYMMETRIC:
             name = ""
+        is_next = arrow.tail is not None and self.places[arrow.head] - self.places[arrow.tail] == 1
         if arrow.tail is None or self.has_value_boxes:
-            self.edge(self.boxes[self.view.shown(arrow.value)], head, name, arrow.value)
+            self.edge(self.boxes[self.view.shown(arrow.value)], head, name, arrow.value, is_next)
             return
         text = " ".join([*([name] if name else []), *self._on_arrow(arrow.value)])
-        self.edge(self.boxes[arrow.tail], head, text, arrow.value)
+        self.edge(self.boxes[arrow.tail], head, text, arrow.value, is_next)
 
     def _add_outputs(self, limit: int) -> None:
         outputs = [arrow for arrow in self.view.arrows if arrow.head is None]
@@ -147,7 +149,7 @@ class Picture:
             if arrow.value not in self.boxes:
                 self.boxes[arrow.value] = self.value_node(arrow.value, self.view.root)
             if arrow.tail is not None:
-                self.edge(self.boxes[arrow.tail], self.boxes[arrow.value], "", arrow.value)
+                self.edge(self.boxes[arrow.tail], self.boxes[arrow.value], "", arrow.value, is_spine=True)
 
     def _on_arrow(self, value: Value) -> list[str]:
         """The lines of a value; a dtype that all of them have is told once, below."""
@@ -186,10 +188,11 @@ class Picture:
         self.frame(home).node(name, label=label(title, lines), tooltip=_attribute(tip or title or kind), **style)
         return name
 
-    def edge(self, tail: str, head: str, text: str, value: Value | None, **style: str) -> None:
+    def edge(self, tail: str, head: str, text: str, value: Value | None, is_spine: bool = False,
+             **style: str) -> None:
         """Adds an arrow; those of equal ends are joined where they are many."""
-        if value is not None and value.kind == "result":
-            style.setdefault("weight", "8")  # heavy edges are straight: the spine, with leaves beside it
+        if is_spine:
+            style["weight"] = "8"  # heavy edges are straight: the spine, with leaves and shortcuts beside it
         tip = " ".join(value_lines(value, ("shape", "dtype", "bytes"))) if value is not None else ""
         self.edges.setdefault((tail, head), []).append((text, tip, style))
 
