@@ -84,8 +84,10 @@ def draw(model: Module, input_shape: Sequence[int], dtype: DTypeLike | None = No
     view = Folding(steps).view(depth, limit, merge=True, stays_closed=lambda block: block.scope in layers)
     picture = Picture(view, direction, limit, None, False, _families(view, modules), _Layers(modules, frozen))
     is_as_asked = view.depth == (view.depth if depth is None else min(depth, view.folding.deepest)) >= 0
-    notes = [f"depth={view.depth + 1} shows what is in the modules"] if is_as_asked else folded_notes(view, depth, limit)
-    return picture.finished(notes if any(box.scope not in layers for box in view.closed) else [])
+    if all(box.scope in layers for box in view.closed):
+        return picture.finished([])
+    more = [f"depth={view.depth + 1} shows what is in the modules"]
+    return picture.finished(more if is_as_asked else folded_notes(view, depth, limit))
 
 
 class _Layers(Wording):

@@ -27,7 +27,8 @@ def draw(y: Scalar | Tensor | list[Any], names: Named | None = None, direction: 
                be a module, too: names={"image": x, "net": model}. What is named is a parameter; where there is a
                module, the parameters are its own, and other leaves are inputs
     direction  "TB" (top to bottom) or "LR" (left to right)
-    limit      the most boxes; a graph that has more is folded, and the picture says what was folded
+    limit      the most boxes; a graph that has more is folded, and the picture says what was folded (a thousand
+               boxes take some seconds to lay out, several thousand minutes)
     depth      scopes (modules are scopes) are opened to that depth, 0 opens none; None: all where they fit into
                `limit`, else the deepest that does
     merge      whether blocks that repeat in a chain are drawn once with "× 12"; None: where something is folded
@@ -91,9 +92,9 @@ def folded_notes(view: View, depth: int | None, limit: int) -> list[str]:
                      if boxes else f"{view.n_ops:,} of {total:,} ops are repeats, drawn once")
     if depth is not None and view.depth < min(depth, view.folding.deepest):
         notes.append(f"depth={depth} has more than limit={limit} boxes: raise limit")
-    elif any(box.kind == "cut" for box in view.closed):
-        notes.append("they have no scopes and no repeats to fold by: ag.scope(name) gives boxes with a meaning")
     elif boxes and 0 <= view.depth < view.folding.deepest:
         more = "" if depth is not None else f" with a higher limit than {limit}"
         notes.append(f"depth={view.depth + 1} shows more{more}")
-    return ["; ".join(notes)]
+    is_cut = any(box.kind == "cut" for box in view.closed)
+    hint = ["there are no scopes and no repeats to fold by: ag.scope(name) gives boxes a meaning"] if is_cut else []
+    return ["; ".join(notes), *hint]

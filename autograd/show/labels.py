@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 
 from .reading import Call, Value
 
@@ -24,6 +25,7 @@ __all__ = [
 _LONGEST = 44  # characters of a line
 _FEW = 4  # ops that a box lists by name
 _ROWS_SIDE_BY_SIDE = 3
+_NOTE = 90  # characters of a line of a note: the legend is as wide as the longest
 
 # Every kind has a form of its own, too: colours alone do not tell them apart for everybody.
 STYLES: dict[str, dict[str, str]] = {
@@ -131,7 +133,7 @@ def legend(kinds: Iterable[str], rows: Sequence[Row], scale: tuple[Sequence[str]
         colours, title, low, high = scale
         steps = "".join(f'<td width="14" height="9" fixedsize="true" bgcolor="{colour}"></td>' for colour in colours)
         tables.append(_table(f"<tr><td>{escaped(title)}  {low} </td>{steps}<td> {high}</td></tr>", 0))
-    tables += [escaped(note) for note in notes]
+    tables += [escaped(line) for note in notes for line in wrap(note, _NOTE)]
     rows_of_tables = "".join(f"<tr><td>{table}</td></tr>" for table in tables)
     return f"<{_table(rows_of_tables, 1)}>" if tables else ""
 

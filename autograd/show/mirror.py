@@ -5,7 +5,7 @@ It is drawn in the same direction as the forward, with arrows that point back, s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from .folding import Block, Item
@@ -28,7 +28,7 @@ class Mirror:
         self.picture = picture
         self.view = picture.view
         self.rules: dict[Item, str] = {}
-        self.gradients: dict[Value, str] = {}  # the box of a gradient, or the "+" that makes it
+        self.gradients: dict[tuple[str, Value], str] = {}  # boxes that stand for the gradients of many
 
     def add(self) -> None:
         for box in self.view.boxes:
@@ -38,8 +38,29 @@ class Mirror:
             if arrow.value.kind != "constant" and arrow.head is not None:
                 users.setdefault(self.view.shown(arrow.value), []).append(arrow.head)
         outputs = {self.view.shown(arrow.value): arrow.value for arrow in self.view.arrows if arrow.head is None}
-        for value in dict.fromkeys([*users, *outputs]):
+        values = dict.fromkeys([*users, *outputs])
+        if len(values) > 2 * self.picture.limit and not self.picture.has_value_boxes:
+            self._add_flows(values, users, outputs)
+            return
+        for value in values:
             self._add_gradient(value, users.get(value, []), outputs.get(value))
+
+    def _add_flows(self, values: Iterable[Value], users: dict[Value, list[Item]], outputs: dict[Value, Value]) -> None:
+        """Between the boxes alone, where there are too many values for a "+" or a box for each."""
+        picture = self.picture
+        for title, found in (("sources", [value for value in values if value not in self.view.makers]),
+                             ("outputs", list(outputs))):
+            if found:
+                title_of_all = f"\u2207 of {len(found):,} {title}" if len(found) > 1 else f"\u2207 of the {title[:-1]}"
+                name = picture.node("gradient", "cotangent", title_of_all, [], "", self.view.root)
+                self.gradients.update(dict.fromkeys(((title, value) for value in found), name))
+        for value in values:
+            maker = self.view.makers.get(value)
+            end = self.rules[maker] if maker is not None else self.gradients["sources", value]
+            starts = [self.rules[user] for user in users.get(value, [])]
+            starts += [self.gradients["outputs", value]] if value in outputs else []
+            for start in starts:
+                picture.edge(end, start, "", value, _BACK)
 
     def _add_rule(self, box: Item) -> str:
         title = box.op if isinstance(box, Call) else self.picture.wording.title(box)
@@ -55,7 +76,7 @@ class Mirror:
         given = [self.rules[user] for user in users]
         if output is not None:
             seed = self._box(output, self.view.root if users else home, is_seed=True)
-            picture.edge(picture.boxes[output], seed, "backward starts", None, **_TURN)
+            picture.edge(picture.boxes[output], seed, "backward starts", None, _TURN)
             given.append(seed)
         has_box = (picture.has_value_boxes or maker is None) and not (output is not None and not users)
         target = self._box(value, home) if has_box else self.rules[maker] if maker is not None else ""
@@ -63,12 +84,12 @@ class Mirror:
         end = target
         if len(given) > 1:
             end = picture.node("sum", "sum", "+", [], "gradients from several users add up", home)
-            picture.edge(target, end, text, value, True, **_BACK)
+            picture.edge(target, end, text, value, _BACK, True)
             text = ""
         for source in given:
-            picture.edge(end, source, text, value, len(given) == 1, **_BACK)
+            picture.edge(end, source, text, value, _BACK, len(given) == 1)
         if has_box and maker is not None:
-            picture.edge(self.rules[maker], target, "", value, True, **_BACK)
+            picture.edge(self.rules[maker], target, "", value, _BACK, True)
 
     def _box(self, value: Value, home: Block, is_seed: bool = False) -> str:
         show = self.picture.show

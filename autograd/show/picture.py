@@ -7,7 +7,7 @@ from typing import Any
 
 from .colouring import Colours, Paint
 from .folding import Arrow, Block, Item, View
-from .labels import STYLES, count_text, escaped, label, legend, ops_text, role_of, sizes_text
+from .labels import STYLES, count_text, escaped, label, legend, ops_text, role_of, shortened, sizes_text
 from .mirror import Mirror
 from .reading import Call, Value
 from .rendering import digraph_class
@@ -76,6 +76,7 @@ class Picture:
         self.edges: dict[tuple[str, str], list[tuple[str, str, dict[str, str]]]] = {}
         results = {value.dtype for call in view.folding.calls for _, value in call.outputs}
         self.dtype = next(iter(results)) if len(results) == 1 else None
+        self.limit = limit
         self.bundled = len(view.sources) > limit
         self._add_all(limit)
         if backward:
@@ -134,10 +135,10 @@ class Picture:
             name = ""
         is_next = arrow.tail is not None and self.places[arrow.head] - self.places[arrow.tail] == 1
         if arrow.tail is None or self.has_value_boxes:
-            self.edge(self.boxes[self.view.shown(arrow.value)], head, name, arrow.value, is_next)
+            self.edge(self.boxes[self.view.shown(arrow.value)], head, name, arrow.value, is_spine=is_next)
             return
         text = " ".join([*([name] if name else []), *self._on_arrow(arrow.value)])
-        self.edge(self.boxes[arrow.tail], head, text, arrow.value, is_next)
+        self.edge(self.boxes[arrow.tail], head, text, arrow.value, is_spine=is_next)
 
     def _add_outputs(self, limit: int) -> None:
         outputs = [arrow for arrow in self.view.arrows if arrow.head is None]
@@ -157,7 +158,7 @@ class Picture:
         if show is None:
             show = ["shape", *(["value"] if value.is_watched and value.value is not None else [])]
             show += ["dtype"] if self.dtype is None else []
-        return [*([value.name] if value.name else []), *self.wording.value(value, show)]
+        return [*([shortened(value.name)] if value.name else []), *self.wording.value(value, show)]
 
     # ------------------------------------------------------------------ parts, which the mirror uses, too
 
@@ -188,13 +189,12 @@ class Picture:
         self.frame(home).node(name, label=label(title, lines), tooltip=_attribute(tip or title or kind), **style)
         return name
 
-    def edge(self, tail: str, head: str, text: str, value: Value | None, is_spine: bool = False,
-             **style: str) -> None:
+    def edge(self, tail: str, head: str, text: str, value: Value | None, style: dict[str, str] | None = None,
+             is_spine: bool = False) -> None:
         """Adds an arrow; those of equal ends are joined where they are many."""
-        if is_spine:
-            style["weight"] = "8"  # heavy edges are straight: the spine, with leaves and shortcuts beside it
+        weight = {"weight": "8"} if is_spine else {}  # heavy edges are straight, with leaves and shortcuts beside them
         tip = " ".join(value_lines(value, ("shape", "dtype", "bytes"))) if value is not None else ""
-        self.edges.setdefault((tail, head), []).append((text, tip, style))
+        self.edges.setdefault((tail, head), []).append((text, tip, {**(style or {}), **weight}))
 
     def frame(self, block: Block) -> Any:
         """The frame of a Block, made with those around it."""
@@ -203,7 +203,7 @@ class Picture:
             self.frames[block] = None  # holds its place in the numbering
             self.frame(self.view.home[block])
             looks = {**_FRAME, **(_CHAIN_FRAME if block.times > 1 else {})}
-            title = escaped(self.wording.title(block))
+            title = escaped(shortened(self.wording.title(block)))
             title = f"<b>{title} × {block.times:,}</b>" if block.times > 1 else title
             tip = _attribute(joined(block.scope, count_text(block.n_ops, "op")))
             self.frames[block] = self.digraph(name, graph_attr={**looks, "label": f"<{title}>", "tooltip": tip})
@@ -216,16 +216,20 @@ class Picture:
                 self.frames[self.view.home[block]].subgraph(self.frames[block])
         for (tail, head), edges in self.edges.items():
             if len(edges) > _SEPARATE:
-                self.whole.edge(tail, head, label=f" {len(edges):,} values ", penwidth="1.6")
+                self.whole.edge(tail, head, label=f" {len(edges):,} values ", **{**edges[0][2], "penwidth": "1.6"})
                 continue
             for text, tip, style in edges:
                 more = {"tooltip": _attribute(tip), "labeltooltip": _attribute(tip)} if tip else {}
                 self.whole.edge(tail, head, label=f" {text} " if text else None, **more, **style)
         self.whole.graph_attr["label"] = legend(self.kinds, self.colours.rows, self.colours.scale,
-                                                [*self.colours.notes, *notes, *self._dtype_note()])
+                                                [*self.colours.notes, *notes, *self._own_notes()])
         return self.whole
 
-    def _dtype_note(self) -> Iterator[str]:
+    def _own_notes(self) -> Iterator[str]:
+        if any(block.times > 1 for block in self.view.open) and any(
+                arrow.value.value is not None and (arrow.value.is_watched or arrow.value.kind == "constant")
+                for arrow in self.view.arrows):
+            yield "numbers in what repeats are those of the first"
         if not self.has_value_boxes and self.dtype is not None and (self.show is None or "dtype" in self.show):
             yield f"{self.dtype} throughout"
 

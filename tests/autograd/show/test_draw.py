@@ -414,13 +414,19 @@ def loop():
 @pytest.mark.parametrize(("make", "said"), [
     (loop, "4,998 of 5,000 ops are repeats, drawn once"),
     (nested_net, "1 … 700  × 700"),
-    (random_graph, "ops are folded into 12 boxes; they have no scopes and no repeats to fold by"),
+    (random_graph, "there are no scopes and no repeats to fold by: ag.scope(name) gives boxes a meaning"),
     (lambda: ag.concatenate([leaf(1) for _ in range(4000)]), "1 of 1 ops are folded into 1 box"),
     (lambda: [ag.exp(leaf(1)) for _ in range(500)], "500 outputs"),
     (lambda: ag.stack([a * b for a in LEAVES for b in LEAVES]), "61 leaves"),
 ])
 def test_no_graph_is_too_large_to_draw_within_seconds(make, said):
     assert " ".join(said.split()) in " ".join(svg_of(make()).split())
+
+
+def test_the_reverse_pass_of_a_large_graph_is_drawn_within_seconds_too():
+    svg = svg_of(random_graph(), backward=True)
+    assert "∇ of the output" in svg
+    assert len(re.findall(r">\d+ ops backward</text>", svg)) == 12
 
 
 LEAVES = [leaf(1) for _ in range(61)]
