@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
+import numpy as np
+
 from .colouring import Colours, Paint
 from .folding import Arrow, Block, Item, View
 from .labels import STYLES, count_text, escaped, label, legend, ops_text, role_of, shortened, sizes_text
@@ -227,8 +229,8 @@ class Picture:
 
     def _own_notes(self) -> Iterator[str]:
         if any(block.times > 1 for block in self.view.open) and any(
-                arrow.value.value is not None and (arrow.value.is_watched or arrow.value.kind == "constant")
-                for arrow in self.view.arrows):
+                arrow.value.value is not None and (arrow.value.is_watched or np.size(arrow.value.value) == 1)
+                for arrow in self.view.arrows if arrow.value.kind != "leaf" or arrow.value.is_watched):
             yield "numbers in what repeats are those of the first"
         if not self.has_value_boxes and self.dtype is not None and (self.show is None or "dtype" in self.show):
             yield f"{self.dtype} throughout"

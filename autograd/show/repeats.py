@@ -55,8 +55,6 @@ class Wiring:
                 maker, place = self.made_by.get(value, (-1, 0))
                 if maker >= span[0]:
                     joints.append((i - maker, place))
-                elif value.kind == "constant":
-                    joints.append("constant")
                 else:
                     joints.append((outside.setdefault(value, len(outside)), value.shape, value.dtype))
         return joints, list(outside)

@@ -184,6 +184,15 @@ def test_steps_through_time_are_equal_though_each_takes_another_part():
     assert labels(folded(h).view(merge=True)) == ["matmul", "getitem", "add", "tanh"]
 
 
+def test_a_first_step_that_begins_with_a_constant_is_one_of_the_chain():
+    x, w, u = np.ones((20, 4)), leaf(4, 4), leaf(4, 4)
+    h = np.zeros((1, 4))
+    for t in range(20):
+        h = ag.tanh(h @ w + x[t:t + 1] @ u)
+    [chain] = folded(h).folded.items
+    assert (chain.times, [call.op for call in chain.items]) == (20, ["matmul", "matmul", "add", "tanh"])
+
+
 def test_parallel_equal_branches_are_left_as_they_are():
     x = leaf(3)
     y = ag.stack([ag.exp(x) for _ in range(10)])
