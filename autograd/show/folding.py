@@ -9,7 +9,7 @@ helped. It holds Calls and Blocks (`items`; of a chain those of the first stretc
 circle. `folding.inputs(block)`, `outputs` and `parameters` are the Values that cross its border, and those it keeps.
 
 A View lists `boxes` (each a Call, or a Block that is closed), `arrows` between them, and `sources` (leaves and
-constants that stand alone). It knows which Blocks are `open`, which Block each box and source stands in (`home`), and
+constants that stand alone); `carried` are the arrows from one stretch of an open chain to the next. It knows which Blocks are `open`, which Block each box and source stands in (`home`), and
 how many ops are not to be seen. `view.shown(value)` is the Value in whose place another is shown: the same one, but in
 a chain of equal stretches the one of the first.
 """
@@ -185,6 +185,22 @@ class View:
                 self.home[arrow.value] = self._around_both(self.home.get(arrow.value, home), home)
         self.n_ops = len(folding.calls) - sum(isinstance(box, Call) for box in self.boxes)
         self.size = len(self.boxes) + len(self.sources)
+
+    @functools.cached_property
+    def carried(self) -> list[Arrow]:
+        """In open chains without a scope: what each stretch hands to the next, as arrows back to its beginning."""
+        boxes = {call: box for box in self.boxes for call in self.folding.calls_of(box)}
+        calls, made_by = self.folding.calls, self.folding.wiring.made_by
+        found: dict[tuple[Item, Item, Value], Arrow] = {}
+        for chain in self.open:
+            n = chain.n_ops // chain.times
+            for i in range(chain.start + n, chain.start + 2 * n) if chain.kind == "repeat" else ():
+                for name, value in calls[i].inputs:
+                    head = boxes.get(calls[i - n])
+                    tail = self.makers.get(self.shown(value))
+                    if head and tail and chain.start <= made_by.get(value, (-1, 0))[0] < chain.start + n:
+                        found.setdefault((tail, head, value), Arrow(value, tail, head, name))
+        return list(found.values())
 
     @property
     def closed(self) -> list[Block]:

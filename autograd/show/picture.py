@@ -28,6 +28,7 @@ _FRAME = {"style": "rounded,filled", "color": "#cccccc", "fillcolor": "#00000008
 _CHAIN_FRAME = {"style": "rounded,filled", "color": "#3d85c6", "fillcolor": "#3d85c610", "penwidth": "2"}
 _SYMMETRIC = ("+", "*", "add", "multiply", "maximum", "minimum")  # which input is which does not matter
 _LISTED = 12  # parameters in a tooltip
+_CARRIED = {"style": "dashed", "color": "#3d85c6", "fontcolor": "#3d85c6", "constraint": "false"}
 _SEPARATE = 3  # values between two boxes that have an arrow each; more share one
 
 Texts = tuple[str, list[str], str]  # title, lines, tooltip
@@ -105,6 +106,9 @@ class Picture:
             if self.has_value_boxes and isinstance(box, Call):
                 self._add_results(box)
         self._add_outputs(limit)
+        for arrow in self.view.carried:
+            if arrow.tail is not None and arrow.head is not None:
+                self.edge(self.boxes[arrow.tail], self.boxes[arrow.head], "next", arrow.value, _CARRIED)
 
     def _add_box(self, box: Item) -> str:
         paint = self.colours.boxes.get(box)

@@ -193,6 +193,17 @@ def test_a_first_step_that_begins_with_a_constant_is_one_of_the_chain():
     assert (chain.times, [call.op for call in chain.items]) == (20, ["matmul", "matmul", "add", "tanh"])
 
 
+def test_a_view_tells_what_each_stretch_of_a_chain_hands_to_the_next():
+    y, w = leaf(3), leaf(3)
+    for _ in range(50):
+        a = y * w
+        y = ag.tanh(a) + y
+    view = folded(y).view(merge=True)
+    assert [(label(arrow.tail), label(arrow.head)) for arrow in view.carried] == [("add", "multiply"), ("add", "add")]
+    assert folded(y).view(merge=False).carried == []
+    assert folded(y).view(limit=2).carried == []  # the chain is closed
+
+
 def test_parallel_equal_branches_are_left_as_they_are():
     x = leaf(3)
     y = ag.stack([ag.exp(x) for _ in range(10)])
