@@ -9,59 +9,25 @@ helped. It holds Calls and Blocks (`items`; of a chain those of the first stretc
 circle. `folding.inputs(block)`, `outputs` and `parameters` are the Values that cross its border, and those it keeps.
 
 A View lists `boxes` (each a Call, or a Block that is closed), `arrows` between them, and `sources` (leaves and
-constants that stand alone); `carried` are the arrows from one stretch of an open chain to the next. It knows which Blocks are `open`, which Block each box and source stands in (`home`), and
-how many ops are not to be seen. `view.shown(value)` is the Value in whose place another is shown: the same one, but in
-a chain of equal stretches the one of the first.
+constants that stand alone); `carried` are the arrows from one stretch of an open chain to the next. It knows which
+Blocks are `open`, which Block each box and source stands in (`home`), and how many ops are not to be seen.
+`view.shown(value)` is the Value in whose place another is shown: the same one, but in a chain of equal stretches the
+one of the first.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import takewhile
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import NamedTuple
 
+from .blocks import DEEPEST, Block, Item, cut, inner_blocks, merged, scopes
 from .reading import Call, Step, Value
-from .repeats import Wiring, find_runs, look_of
+from .repeats import Wiring, look_of
 
 __all__ = ["Arrow", "Block", "Folding", "Item", "View"]
 
-_DEEPEST = 40  # scopes in scopes that are told apart
 _CUT = 12  # boxes that a graph without any order is cut into
-_NAMED = 3  # ops that a chain is named after
-
-
-@dataclass(eq=False)
-class Block:
-    """Calls that can be shown as one box.
-
-    kind         "scope", also a chain of equal ones; "repeat": a chain of equal stretches of several items;
-                 "cut": a part of what could not be folded otherwise
-    name         the last part of the scope, or what it is made of
-    scope        the path of a scope (of the first of a chain); of the others the one that they lie in
-    level        how many scopes stand around it
-    items        what it holds; of a chain, what its first stretch holds
-    start, stop  its calls, by their place in the order of the forward; of a chain, of all stretches
-    times        how many equal stretches
-    """
-
-    kind: Literal["scope", "repeat", "cut"]
-    name: str
-    scope: str
-    level: int
-    items: list[Item] = field(default_factory=list)
-    start: int = 0
-    stop: int = 0
-    times: int = 1
-
-    @property
-    def n_ops(self) -> int:
-        """How many calls of ops it stands for."""
-        return self.stop - self.start
-
-
-Item = Call | Block
 
 
 class Arrow(NamedTuple):
@@ -92,11 +58,11 @@ class Folding:
         self.calls = sorted((step for step in steps if isinstance(step, Call)), key=lambda call: call.order)
         self.places = {call: i for i, call in enumerate(self.calls)}
         self.wiring = Wiring(self.calls)
-        self.plain, _ = _scopes(self.calls)
-        self.folded, blocks = _scopes(self.calls)
+        self.plain, _ = scopes(self.calls)
+        self.folded, blocks = scopes(self.calls)
         looks: dict[Item, Hashable] = {call: look_of(call) for call in self.calls}
         for block in reversed(blocks):  # from the inside out, so that what repeats within a stretch is found before
-            block.items = _merged(block, self, looks)
+            block.items = merged(block, self.places, self.wiring, looks)
             looks[block] = tuple((item.name if isinstance(item, Block) else "", looks[item]) for item in block.items)
 
     def calls_of(self, item: Item) -> list[Call]:
@@ -131,7 +97,7 @@ class Folding:
     @functools.cached_property
     def deepest(self) -> int:
         """The depth at which every scope is open."""
-        return max((block.level + 1 for block in _blocks(self.plain) if block.kind == "scope"), default=0)
+        return max((block.level + 1 for block in inner_blocks(self.plain) if block.kind == "scope"), default=0)
 
     def view(self, depth: int | None = None, limit: int | None = None, merge: bool | None = None,
              stays_closed: Callable[[Block], bool] = lambda block: False) -> View:
@@ -145,7 +111,7 @@ class Folding:
         """
         allowed = len(self.calls) + len(self.leaves) + sum(len(call.inputs) for call in self.calls)
         allowed = allowed if limit is None else limit
-        whole = View(self, self.plain, _DEEPEST, stays_closed)
+        whole = View(self, self.plain, DEEPEST, stays_closed)
         if depth is None and not merge and whole.size <= allowed:
             return whole
         tree = self.plain if merge is False else self.folded
@@ -153,7 +119,7 @@ class Folding:
             view = View(self, tree, at, stays_closed)
             if view.size <= allowed:
                 return view
-        return View(self, _cut(tree, max(1, min(_CUT, allowed))), -1, stays_closed)
+        return View(self, cut(tree, max(1, min(_CUT, allowed))), -1, stays_closed)
 
 
 class View:
@@ -238,7 +204,7 @@ class View:
                 self._twins.update(self._of_the_last(item))
 
     def _is_open(self, block: Block) -> bool:
-        if block.kind == "cut" or block.level >= _DEEPEST or self.stays_closed(block):
+        if block.kind == "cut" or block.level >= DEEPEST or self.stays_closed(block):
             return False
         return block.level < self.depth if block.kind == "scope" else self.depth >= 0
 
@@ -285,77 +251,3 @@ class View:
             for _, value in call.outputs:
                 if value.is_output:
                     yield Arrow(value, self.makers[self.shown(value)], None, "")
-
-
-def _blocks(root: Block) -> Iterator[Block]:
-    stack = [root]
-    while stack:
-        block = stack.pop()
-        yield block
-        stack += [item for item in block.items if isinstance(item, Block)]
-
-
-# ---------------------------------------------------------------------- the tree
-
-
-def _scopes(calls: Sequence[Call]) -> tuple[Block, list[Block]]:
-    """The tree of scopes, and all its Blocks, outer ones first. A scope entered again later is a Block of its own."""
-    root = Block("scope", "", "", -1, stop=len(calls))
-    blocks, above = [root], [root]
-    for i, call in enumerate(calls):
-        path = call.scope.split("/", _DEEPEST) if call.scope else []
-        shared = sum(1 for _ in takewhile(lambda pair: pair[0].name == pair[1], zip(above[1:], path, strict=False)))
-        del above[shared + 1:]
-        for name in path[shared:]:
-            outer = above[-1]
-            block = Block("scope", name, f"{outer.scope}/{name}" if outer.scope else name, outer.level + 1, start=i)
-            outer.items.append(block)
-            blocks.append(block)
-            above.append(block)
-        above[-1].items.append(call)
-        for block in above[1:]:
-            block.stop = i + 1
-    return root, blocks
-
-
-def _merged(block: Block, folding: Folding, looks: dict[Item, Hashable]) -> list[Item]:
-    """The items of a Block, with a chain in the place of what repeats, and chains of chains."""
-    items = block.items
-    starts = folding.places
-    while True:
-        spans = [(starts[item], starts[item] + 1) if isinstance(item, Call) else (item.start, item.stop)
-                 for item in items]
-        are_modules = [isinstance(item, Block) and item.kind == "scope" for item in items]
-        runs = find_runs([looks[item] for item in items], spans, are_modules, folding.wiring)
-        if not runs:
-            return items
-        for start, period, times in reversed(runs):
-            stretches = [items[i:i + period] for i in range(start, start + period * times, period)]
-            chain = _chain(block, stretches, spans[start][0], spans[start + period * times - 1][1])
-            looks[chain] = "repeat", times, tuple(looks[item] for item in stretches[0])
-            items = [*items[:start], chain, *items[start + period * times:]]
-
-
-def _chain(block: Block, stretches: list[list[Item]], start: int, stop: int) -> Block:
-    (first, *more), last = stretches[0], stretches[-1][-1]
-    names = [item.op if isinstance(item, Call) else item.name for item in stretches[0]]
-    if any(isinstance(item, Block) for item in stretches[0]):
-        name = f"{names[0]} \u2026 {last.op if isinstance(last, Call) else last.name}"
-    else:
-        name = ", ".join([*names[:_NAMED], *(["\u2026"] if len(names) > _NAMED else [])])
-    if isinstance(first, Block) and first.kind == "scope" and not more:  # shown as the one scope, with a count
-        return Block("scope", name, first.scope, first.level, first.items, start, stop, len(stretches))
-    return Block("repeat", name, block.scope, block.level + 1, stretches[0], start, stop, len(stretches))
-
-
-def _cut(root: Block, parts: int) -> Block:
-    """The items of the tree in so many parts, one after another."""
-    items, n, start = root.items, len(root.items), 0
-    cut = Block("scope", "", "", -1, stop=root.stop)
-    for part in range(parts):
-        held = items[part * n // parts:(part + 1) * n // parts]
-        stop = start + sum(1 if isinstance(item, Call) else item.n_ops for item in held)
-        if held:
-            cut.items.append(Block("cut", f"{stop - start:,} ops", "", 0, held, start, stop))
-        start = stop
-    return cut
