@@ -113,7 +113,9 @@ class Picture:
     def _add_box(self, box: Item) -> str:
         paint = self.colours.boxes.get(box)
         if isinstance(box, Call):
-            title, lines, tip = box.op, params_text(box.params), joined(box.op, box.about, box.scope)
+            params = ", ".join(f"{name}={value!r}" for name, value in box.params.items())
+            title, lines = box.op, params_text(box.params)
+            tip = joined(box.op, box.about, params, box.scope, box.source)
             kind = "op"
         else:
             title, lines, tip = self.wording.block(self.view, box)

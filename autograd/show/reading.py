@@ -61,9 +61,10 @@ class Rule(NamedTuple):
 class Call:
     """One call of an op; inputs and outputs come with their names ("" where there is nothing to tell apart).
 
-    order  ascends in the order of the forward; of Tensors it is the order of the op's node, of Scalars below 0
-    about  the first line of the op's docstring
-    rules  that run in the reverse pass
+    order   ascends in the order of the forward; of Tensors it is the order of the op's node, of Scalars below 0
+    about   the first line of the op's docstring
+    source  where its forward is written: module and line, "" where that is not known
+    rules   that run in the reverse pass
     """
 
     op: str
@@ -73,17 +74,18 @@ class Call:
     outputs: list[tuple[str, Value]] = field(default_factory=list)
     order: int = 0
     about: str = ""
+    source: str = ""
     rules: list[Rule] = field(default_factory=list)
 
 
 Step = Value | Call
 
 
-def read_graph(who: str, y: Any, names: Named | None = None, limit: int | None = None) -> list[Step]:
+def read_graph(who: str, y: Any, names: Named | None = None) -> list[Step]:
     """The steps that lead to y, a Scalar or Tensor or a list of either, inputs first.
 
-    Raises TypeError where y or a name's value is something else, ValueError where y has no graph or the
-    graph has more than `limit` nodes; `who` stands at the head of the message.
+    Raises TypeError where y or a name's value is something else, ValueError where y has no graph; `who` stands at the
+    head of the message.
     """
     outputs = list(y) if isinstance(y, (list, tuple)) else [y]
     kinds = {type(output) for output in outputs}
@@ -92,10 +94,10 @@ def read_graph(who: str, y: Any, names: Named | None = None, limit: int | None =
                         f"{' and '.join(sorted(kind.__name__ for kind in kinds)) or 'an empty list'}")
     named = _names(who, names)
     if kinds == {Scalar}:
-        order = _inputs_first(who, outputs, lambda scalar: scalar._parents, limit)
+        order = _inputs_first(outputs, lambda scalar: scalar._parents)
         return list(_scalar_steps(order, outputs, named))
     roots = [_root(who, output) for output in outputs]
-    order = _inputs_first(who, roots, lambda node: [p for p in node.parents if p is not None], limit)
+    order = _inputs_first(roots, lambda node: [p for p in node.parents if p is not None])
     return _TensorReader(order, roots, named).steps()
 
 
@@ -140,8 +142,7 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in str(text))
 
 
-def _inputs_first(who: str, outputs: Sequence[Any], inputs: Callable[[Any], Sequence[Any]],
-                  limit: int | None) -> list[Any]:
+def _inputs_first(outputs: Sequence[Any], inputs: Callable[[Any], Sequence[Any]]) -> list[Any]:
     """Every node that leads to the outputs, each after its inputs: a depth-first search without recursion."""
     order = []
     seen = set()
@@ -154,9 +155,6 @@ def _inputs_first(who: str, outputs: Sequence[Any], inputs: Callable[[Any], Sequ
             seen.add(node)
             stack.append((node, True))
             stack.extend((parent, False) for parent in reversed(inputs(node)))
-    if limit is not None and len(order) > limit:
-        raise ValueError(f"{who}: the graph has {len(order)} nodes, more than limit={limit}: it would take long to lay "
-                         "out and be hard to read; draw an intermediate result, read listing(y), or raise limit=")
     return order
 
 
@@ -210,8 +208,9 @@ class _TensorReader:
                 calls[node.parents[0]].outputs.append((_output_name(node), self._result(node)))
             else:
                 inputs, rules = self._inputs(node)
+                about = (node.op.__doc__ or "").strip().partition("\n")[0]
                 call = calls[node] = Call(node.op.name, _given(node), inputs, _printable(node.scope), order=node.order,
-                                          about=(node.op.__doc__ or "").strip().partition("\n")[0], rules=rules)
+                                          about=about, source=_source(node.op), rules=rules)
                 steps.append(call)
                 if node.outputs is None:
                     call.outputs.append(("", self._result(node)))
@@ -277,6 +276,11 @@ class _TensorReader:
         name = self.array_names.get(id(constant), "")
         array = np.asarray(constant)
         return Value("constant", name, array.shape, array.dtype, array, is_watched=self.is_watched)
+
+
+def _source(op: Any) -> str:
+    code = getattr(op.forward, "__code__", None)
+    return f"{op.forward.__module__}, line {code.co_firstlineno}" if code else ""
 
 
 def _may_be_data(constant: Value, node: Node) -> bool:
