@@ -28,12 +28,12 @@ def by_name(paints):
 
 @ag.Op
 def sleeping(x):
-    sleep(0.01)
+    sleep(0.03)
     return np.array(x)
 
 
 def _sleeping_rule(g):
-    sleep(0.02)
+    sleep(0.05)
     return g
 
 
@@ -61,8 +61,8 @@ def milliseconds(line):
 def test_time_is_that_of_forward_and_rules_and_darker_where_there_is_more():
     y, report = profiled()
     paints = by_name(colours_of(report, view_of(y), backward=False).boxes)
-    assert milliseconds(paints["sleeping"].lines[0]) >= 30
-    assert milliseconds(paints["exp"].lines[0]) < 10
+    assert milliseconds(paints["sleeping"].lines[0]) >= 80
+    assert milliseconds(paints["exp"].lines[0]) < 80
     assert paints["sleeping"].style["fillcolor"] == "#990000"
     assert paints["exp"].style["fillcolor"] == "#fff7ec"
     assert paints["sleeping"].style["fontcolor"] == "#ffffff"
@@ -71,8 +71,11 @@ def test_time_is_that_of_forward_and_rules_and_darker_where_there_is_more():
 def test_beside_the_reverse_pass_each_has_its_own_time():
     y, report = profiled()
     colours = colours_of(report, view_of(y), backward=True)
-    assert 10 <= milliseconds(by_name(colours.boxes)["sleeping"].lines[0]) < 20
-    assert 20 <= milliseconds(by_name(colours.rules)["sleeping"].lines[0]) < 40
+    [row] = [row for row in report.rows if (row.op, row.direction) == ("sleeping", "forward")]
+    [rule] = [row for row in report.rows if (row.op, row.direction) == ("sleeping", "backward")]
+    forward, backward = (by_name(paints)["sleeping"].lines[0] for paints in (colours.boxes, colours.rules))
+    assert 30 <= milliseconds(forward) == pytest.approx(1e3 * row.seconds, rel=0.01)
+    assert 50 <= milliseconds(backward) == pytest.approx(1e3 * rule.seconds, rel=0.01)
 
 
 def test_a_folded_box_has_the_sum_of_what_it_holds_and_the_scale_its_ends():
