@@ -140,6 +140,10 @@ class Op:
         n = len(self._inputs)
         return self._inputs[index] if index < n else f"{self._variadic}[{index - n}]"
 
+    def saved_names(self, index: int | None) -> tuple[str, ...]:
+        """What the rule of that input (None: the joint rule) asks for besides g."""
+        return self._rules[index or 0][1]
+
     # ------------------------------------------------------------------ defining
 
     def vjp(self, *rules: Callable | None, inputs: int | None = None) -> Op:

@@ -124,7 +124,7 @@ def write_pictures(model: nn.Module, history: nn.History, test: datasets.Dataset
 
     x = ag.Tensor(images[:1], requires_grad=True)  # so that the image is part of the picture
     loss = nn.functional.cross_entropy(model(x), test.labels[:1])
-    names = {"image": x, **dict(model.named_parameters())}
+    names = {"image": x, "model": model}
     for form in ("svg", "png"):
         (out / f"graph.{form}").write_bytes(ag.draw(loss, names=names).pipe(format=form))
 

@@ -15,6 +15,7 @@ from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tan
 from .checking import gradcheck
 from .conv import Conv2d, ConvTranspose2d
 from .dense import Dense
+from .drawing import draw
 from .dropout import Dropout
 from .embedding import Embedding
 from .files import load, read_state, save
@@ -53,6 +54,7 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "draw",
     "evaluate",
     "fit",
     "functional",

@@ -15,7 +15,7 @@ from autograd.tensor import Tensor, get_default_dtype, value_of
 
 from .module import Module, current_module, evaluating, places
 
-__all__ = ["Row", "Summary", "summary"]
+__all__ = ["Row", "Summary", "batch_shape", "example_input", "left_as_it_is", "shape_text", "summary"]
 
 
 class Row(NamedTuple):
@@ -51,7 +51,7 @@ class Summary:
 
     def __str__(self) -> str:
         lines = [("layer", "type", "output", "parameters", "multiply-adds")]
-        lines += [(row.path, row.type + (f" x{row.calls}" if row.calls > 1 else ""), _shape_text(row.output_shape),
+        lines += [(row.path, row.type + (f" x{row.calls}" if row.calls > 1 else ""), shape_text(row.output_shape),
                    f"{row.parameters:,}", f"{row.madds:,}") for row in self.rows]
         lines.append(("total", "", "", f"{self.total_parameters:,}", f"{self.total_madds:,}"))
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -92,15 +92,12 @@ def summary(model: Module, input_shape: Sequence[int], dtype: DTypeLike | None =
     total                              2,970          5,472
     2,970 parameters are trained, 0 frozen; buffers hold 0 numbers; 0.01 MiB in all
     """
-    if not isinstance(model, Module):
-        raise TypeError(f"summary: expected a Module, got {type(model).__name__}")
+    x = example_input("summary", model, input_shape, dtype)
     parameters = list(model.parameters())
-    if dtype is None:
-        dtype = parameters[0].dtype if parameters else get_default_dtype()
     counter = _Counter()
     calls: dict[int, list[Any]] = {id(module): [] for module in model.modules()}  # a module may not be hashable
-    with _left_as_it_is(model), _watched(model, calls), no_grad(), observe(counter):
-        model(Tensor(np.zeros((1, *input_shape), dtype)))
+    with left_as_it_is(model), _watched(model, calls), no_grad(), observe(counter):
+        model(x)
     own = _own_parameters(model)
     rows = [Row(name, type(module).__name__, _output_shape(calls[id(module)]), own.get(id(module), 0),
                 counter.madds.get(id(module), 0), len(calls[id(module)]))
@@ -108,6 +105,15 @@ def summary(model: Module, input_shape: Sequence[int], dtype: DTypeLike | None =
             if id(module) in own or not any(module.named_children())]
     buffers = [array for _, array in model.named_buffers()]
     return Summary(rows, parameters, buffers, sum(counter.madds.values()))
+
+
+def example_input(who: str, model: Any, input_shape: Sequence[int], dtype: DTypeLike | None) -> Tensor:
+    """Zeros of shape (1, *input_shape), by default of the dtype of the first parameter."""
+    if not isinstance(model, Module):
+        raise TypeError(f"{who}: expected a Module, got {type(model).__name__}")
+    if dtype is None:
+        dtype = next((parameter.dtype for parameter in model.parameters()), get_default_dtype())
+    return Tensor(np.zeros((1, *input_shape), dtype))
 
 
 class _Counter(Observer):
@@ -158,7 +164,7 @@ def _watched(model: Module, calls: dict[int, list[Any]]) -> Iterator[None]:
 
 
 @contextmanager
-def _left_as_it_is(model: Module) -> Iterator[None]:
+def left_as_it_is(model: Module) -> Iterator[None]:
     """In eval mode, and with copies of the buffers, so that not even a write into one stays."""
     buffers = [place for place in places(model)
                if isinstance(place.value, np.ndarray) and not isinstance(place.holder, tuple)]
@@ -186,13 +192,16 @@ def _own_parameters(model: Module) -> dict[int, int]:
 
 def _output_shape(outputs: list[Any]) -> tuple[int | str, ...] | None:
     """Of the first call, with "N" for the batch axis."""
-    if not outputs or not isinstance(outputs[0], Tensor):
-        return None
-    shape = outputs[0].shape
+    return batch_shape(outputs[0].shape) if outputs and isinstance(outputs[0], Tensor) else None
+
+
+def batch_shape(shape: tuple[int, ...]) -> tuple[int | str, ...]:
+    """With "N" for a batch axis of one example."""
     return ("N", *shape[1:]) if shape[:1] == (1,) else shape
 
 
-def _shape_text(shape: tuple[int | str, ...] | None) -> str:
+def shape_text(shape: tuple[int | str, ...] | None) -> str:
+    """As a tuple is written, with N as it is."""
     if shape is None:
         return "-"
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"

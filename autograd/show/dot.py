@@ -1,53 +1,55 @@
-"""The graph as a picture: a box for each value, a rounded one for each call of an op, a frame for each scope."""
+"""The graph as a picture: ops and the values between them, frames around scopes, and a legend."""
 
 from __future__ import annotations
 
-import html
-from itertools import accumulate, takewhile
+from collections.abc import Collection
 from typing import Any
 
 from ..scalar import Scalar
 from ..tensor import Tensor
-from .reading import Call, Named, Step, Value, read_graph
-from .rendering import digraph_class
-from .text import params_text, value_lines
+from .colouring import colours_of
+from .folding import Folding, View
+from .picture import Picture
+from .reading import Named, read_graph
 
-__all__ = ["draw"]
+__all__ = ["check_view", "draw", "folded_notes"]
 
-_GRAPH = {"fontname": "Helvetica", "fontsize": "11", "fontcolor": "#666666", "nodesep": "0.25", "ranksep": "0.3"}
-_NODE = {"fontname": "Helvetica", "fontsize": "11", "fontcolor": "#222222", "shape": "box", "height": "0.3",
-         "margin": "0.1,0.03"}
-_EDGE = {"fontname": "Helvetica", "fontsize": "9", "fontcolor": "#666666", "color": "#888888", "arrowsize": "0.6"}
-_FRAME = {"style": "rounded,filled", "color": "#cccccc", "fillcolor": "#00000008", "labeljust": "l"}
-_SYMMETRIC = ("+", "*", "add", "multiply", "maximum", "minimum")  # which input is which does not matter
-_STYLES = {
-    "leaf": {"style": "filled", "fillcolor": "#d9ead3", "color": "#6aa84f"},
-    "constant": {"style": "dashed", "color": "#999999", "fontcolor": "#666666"},
-    "result": {"style": "filled", "fillcolor": "#ffffff", "color": "#bbbbbb"},
-    "output": {"style": "filled", "fillcolor": "#fff2cc", "color": "#d6a400"},
-    "op": {"style": "rounded,filled", "fillcolor": "#cfe2f3", "color": "#3d85c6"},
-}
+_SHOWN = ("shape", "dtype", "bytes", "value", "gradient")
 
 
-def draw(y: Scalar | Tensor | list[Any], names: Named | None = None, direction: str = "TB",
-         limit: int = 1500) -> Any:
+def draw(y: Scalar | Tensor | list[Any], names: Named | None = None, direction: str = "TB", limit: int = 60, *,
+         depth: int | None = None, merge: bool | None = None, show: Collection[str] | None = None,
+         backward: bool = False, colour: Any = None) -> Any:
     """The graph that leads to y, as a `graphviz.Digraph` that shows itself in a notebook.
 
     y          a Scalar, a Tensor, or a list of one of the two
-    names      names for leaves or results: a dict, (name, Tensor) pairs, or a module
+    names      names for leaves, constants or results: a module, a dict, or (name, Tensor) pairs; a value of these may
+               be a module, too: names={"image": x, "net": model}. What is named is a parameter; where there is a
+               module, the parameters are its own, and other leaves are inputs
     direction  "TB" (top to bottom) or "LR" (left to right)
-    limit      the most nodes to draw; to lay out thousands takes minutes
+    limit      the most boxes; a graph that has more is folded, and the picture says what was folded (a thousand
+               boxes take some seconds to lay out, several thousand minutes)
+    depth      scopes (modules are scopes) are opened to that depth, 0 opens none; None: all where they fit into
+               `limit`, else the deepest that does
+    merge      whether blocks that repeat in a chain are drawn once with "× 12"; None: where something is folded
+    show       which of "shape", "dtype", "bytes", "value", "gradient" of each value; None: shape and dtype, and values
+               and gradients where they are known: of Scalars, and of what was made under `keep`
+    backward   draws the reverse pass beside the forward: for each op its rules and what was saved for them, and where
+               gradients from several users add up
+    colour     the report of `ag.profile` (time; (report, "bytes") for memory), the report of `ag.gradcheck` (verdicts),
+               or "non-finite" (where the first NaN or infinity comes from, under `keep`)
 
-    Values show shape and dtype: leaves green, outputs yellow. Scalars show value and gradient; so do Tensors
-    of a graph recorded under `keep`, summed up where they are large. Constants (what needs no gradient) are
-    dashed; backward frees what was known of them. Ops show their name and parameters, scopes are frames.
+    Parameters, inputs and outputs differ in form and in colour, as the legend says. Constants (what needs no gradient)
+    are dashed; backward frees what was known of them. Where nothing is folded each value has a box, else values are
+    told on the arrows.
 
-    `.render(outfile="graph.svg")` writes a file (svg, png, pdf), `.pipe(format="svg")` gives its bytes, and
-    `.source` is the text in Graphviz's language DOT. Drawing takes Graphviz's `dot` where it is on the PATH,
-    else the Graphviz inside the package pygraphviz.
+    `.render(outfile="graph.svg")` writes a file (svg, png, pdf, dot, or html: one file to zoom and to move in),
+    `.pipe(format="svg")` gives its bytes, and `.source` is the text in Graphviz's language DOT. Drawing takes
+    Graphviz's `dot` where it is on the PATH, else the Graphviz inside the package pygraphviz.
 
-    Raises TypeError where y is something else; ValueError where y does not require a gradient, the graph has
-    more nodes than `limit`, or `direction` is another; ImportError where a package of im2grad[plot] is missing.
+    Raises TypeError where y or colour is something else; ValueError where y does not require a gradient, an argument
+    has another value, y was not made under that profile, or no values are kept for "non-finite"; ImportError where a
+    package of im2grad[plot] is missing.
 
     >>> import autograd as ag
     >>> from autograd.show import draw
@@ -55,93 +57,44 @@ def draw(y: Scalar | Tensor | list[Any], names: Named | None = None, direction: 
     >>> "gradient not computed" in draw(a * a, names={"a": a}).source
     True
     """
+    check_view("draw", direction, depth, limit)
+    if show is not None:
+        unknown = [show] if isinstance(show, str) else [word for word in show if word not in _SHOWN]
+        if unknown:
+            raise ValueError(f"draw: show must be some of {', '.join(map(repr, _SHOWN))}, got {unknown[0]!r}")
+    view = Folding(read_graph("draw", y, names)).view(depth, limit, merge)
+    picture = Picture(view, direction, limit, show, backward, colours_of(colour, view, backward))
+    return picture.finished(folded_notes(view, depth, limit))
+
+
+def check_view(who: str, direction: str, depth: Any, limit: Any) -> None:
+    """Raises ValueError where one of them is none."""
     if direction not in ("TB", "LR"):
-        raise ValueError(f'draw: direction must be "TB" or "LR", got {direction!r}')
-    return _Drawing(read_graph("draw", y, names, limit), direction).finished()
+        raise ValueError(f'{who}: direction must be "TB" or "LR", got {direction!r}')
+    if not isinstance(limit, int) or limit < 1:
+        raise ValueError(f"{who}: limit must be a whole number of at least 1, got {limit!r}")
+    if depth is not None and (not isinstance(depth, int) or depth < 0):
+        raise ValueError(f"{who}: depth must be None or a whole number of at least 0, got {depth!r}")
 
 
-class _Drawing:
-    """Boxes in the frames of their scopes, and arrows between them."""
-
-    def __init__(self, steps: list[Step], direction: str) -> None:
-        self.digraph = digraph_class()
-        self.picture = self.digraph(graph_attr={**_GRAPH, "rankdir": direction}, node_attr=_NODE, edge_attr=_EDGE)
-        self.frames = {"": self.picture}
-        self.count = 0
-        self.boxes: dict[Value, str] = {}
-        self.arrows: list[tuple[str, str, str, str]] = []  # tail, head, name, kind of the value
-        homes = _homes(steps)
-        for step in steps:
-            if isinstance(step, Value):
-                self.add_value(step, homes.get(step, ""))
-            else:
-                self.add_call(step, homes)
-
-    def add_call(self, call: Call, homes: dict[Value, str]) -> None:
-        for _, value in call.inputs:
-            if value.kind == "constant":
-                self.add_value(value, homes[value])
-        op = self.add_box(call.scope, "op", _label(call.op, params_text(call.params)))
-        for name, value in call.inputs:
-            self.arrows.append((self.boxes[value], op, "" if call.op in _SYMMETRIC else name, value.kind))
-        for name, value in call.outputs:
-            self.add_value(value, call.scope)
-            self.arrows.append((op, self.boxes[value], name, value.kind))
-
-    def add_value(self, value: Value, scope: str) -> None:
-        style = "output" if value.is_output and value.kind == "result" else value.kind
-        self.boxes[value] = self.add_box(scope, style, _label(value.name, value_lines(value)))
-
-    def add_box(self, scope: str, style: str, label: str) -> str:
-        box = f"{style}{self.count}"
-        self.count += 1
-        self.frame(scope).node(box, label=label, **_STYLES[style])
-        return box
-
-    def frame(self, scope: str) -> Any:
-        """The frame of a scope, made with those around it: "outer/inner" stands within "outer"."""
-        for path in accumulate(scope.split("/"), "{}/{}".format):
-            if path not in self.frames:
-                name = f"<{_escape(path.rpartition('/')[2])}>"
-                self.frames[path] = self.digraph(f"cluster_{len(self.frames)}", graph_attr={**_FRAME, "label": name})
-        return self.frames[scope]
-
-    def finished(self) -> Any:
-        """The picture, once the innermost frames are put into theirs, and so on outwards."""
-        for scope in sorted(self.frames, key=lambda scope: scope.count("/"), reverse=True):
-            if scope:
-                self.frames[scope.rpartition("/")[0]].subgraph(self.frames[scope])
-        for tail, head, name, kind in self.arrows:
-            weight = "8" if kind == "result" else None  # heavy edges are straight: the spine, with leaves beside it
-            self.picture.edge(tail, head, label=f" {name} " if name else None, weight=weight)
-        return self.picture
-
-
-def _homes(steps: list[Step]) -> dict[Value, str]:
-    """The innermost scope that holds all that is made from a leaf or constant."""
-    homes: dict[Value, str] = {}
-    for step in steps:
-        if isinstance(step, Call):
-            for _, value in step.inputs:
-                homes[value] = _shared_scope(homes.get(value, step.scope), step.scope)
-    return homes
-
-
-def _shared_scope(one: str, other: str) -> str:
-    pairs = zip(one.split("/"), other.split("/"), strict=False)
-    return "/".join(name for name, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-
-def _label(title: str, lines: list[str]) -> str:
-    """A label in Graphviz's subset of HTML: a bold title over smaller lines, either of which may be missing."""
-    rows = [f"<b>{_escape(title)}</b>"] if title else []
-    rows += [f'<font point-size="10">{_escape(line)}</font>' for line in lines]
-    if len(rows) == 1:
-        return f"<{rows[0]}>"
-    cells = "".join(f"<tr><td>{row}</td></tr>" for row in rows)  # else lines of unequal fonts stand too close
-    return f'<<table border="0" cellspacing="0" cellpadding="1">{cells}</table>>'
-
-
-def _escape(text: str) -> str:
-    """Text that stands for itself within a label, where a backslash would begin "\\N", the box's own name."""
-    return html.escape(text, quote=False).replace("\\", "\\\\")
+def folded_notes(view: View, depth: int | None, limit: int) -> list[str]:
+    """What of the graph is not to be seen, and what would show more."""
+    if not view.n_ops:
+        return []
+    total, boxes = len(view.folding.calls), len(view.closed)
+    chains = [block for block in view.open if block.times > 1]
+    notes = []
+    if boxes:
+        held = sum(box.n_ops for box in view.closed)
+        notes.append(f"{held:,} of {total:,} ops are folded into {boxes:,} box{'es' if boxes > 1 else ''}")
+    if chains:
+        notes.append(f"{total - len(view.boxes) - sum(box.n_ops - 1 for box in view.closed):,} more stand in repeats"
+                     if boxes else f"{view.n_ops:,} of {total:,} ops are repeats, drawn once")
+    if depth is not None and view.depth < min(depth, view.folding.deepest):
+        notes.append(f"depth={depth} has more than limit={limit} boxes: raise limit")
+    elif boxes and 0 <= view.depth < view.folding.deepest:
+        more = "" if depth is not None else f" with a higher limit than {limit}"
+        notes.append(f"depth={view.depth + 1} shows more{more}")
+    is_cut = any(box.kind == "cut" for box in view.closed)
+    hint = ["there are no scopes and no repeats to fold by: ag.scope(name) gives boxes a meaning"] if is_cut else []
+    return ["; ".join(notes), *hint]

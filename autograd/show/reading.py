@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..graph import Node
 from ..scalar import Scalar
 from ..tensor import Tensor, value_of
 
-__all__ = ["Call", "Named", "Step", "Value", "read_graph"]
+__all__ = ["Call", "Named", "Rule", "Step", "Value", "read_graph"]
 
 Named = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
@@ -29,6 +29,8 @@ class Value:
     value, gradient  None where there is none; a number or an array
     is_watched       whether value and gradient are to be shown (Scalars, and graphs under `keep`)
     is_output        whether it is one of those that the graph was asked for
+    is_input         whether it is data: a leaf that is none of the parameters in `names`, and a constant that has a
+                     name, or that is given to an op which is given no result
     """
 
     kind: Literal["leaf", "constant", "result"]
@@ -39,39 +41,63 @@ class Value:
     gradient: Any = None
     is_watched: bool = False
     is_output: bool = False
+    is_input: bool = False
+
+
+class Rule(NamedTuple):
+    """One backward rule of a call.
+
+    inputs  of which of the call's inputs it gives the gradient, by position
+    uses    the names of the values that are saved for it, parameters of the op left out
+    slope   the local derivative by that input, of Scalars
+    """
+
+    inputs: tuple[int, ...]
+    uses: tuple[str, ...] = ()
+    slope: float | None = None
 
 
 @dataclass(eq=False)
 class Call:
-    """One call of an op; inputs and outputs come with their names ("" where there is nothing to tell apart)."""
+    """One call of an op; inputs and outputs come with their names ("" where there is nothing to tell apart).
+
+    order   ascends in the order of the forward; of Tensors it is the order of the op's node, of Scalars below 0
+    about   the first line of the op's docstring
+    source  where its forward is written: module and line, "" where that is not known
+    rules   that run in the reverse pass
+    """
 
     op: str
     params: dict[str, Any]
     inputs: list[tuple[str, Value]]
     scope: str
     outputs: list[tuple[str, Value]] = field(default_factory=list)
+    order: int = 0
+    about: str = ""
+    source: str = ""
+    rules: list[Rule] = field(default_factory=list)
 
 
 Step = Value | Call
 
 
-def read_graph(who: str, y: Any, names: Named | None = None, limit: int | None = None) -> list[Step]:
+def read_graph(who: str, y: Any, names: Named | None = None) -> list[Step]:
     """The steps that lead to y, a Scalar or Tensor or a list of either, inputs first.
 
-    Raises TypeError where y or a name's value is something else, ValueError where y has no graph or the
-    graph has more than `limit` nodes; `who` stands at the head of the message.
+    Raises TypeError where y or a name's value is something else, ValueError where y has no graph; `who` stands at the
+    head of the message.
     """
     outputs = list(y) if isinstance(y, (list, tuple)) else [y]
     kinds = {type(output) for output in outputs}
     if kinds not in ({Scalar}, {Tensor}):
         raise TypeError(f"{who}: expected a Scalar, a Tensor, or a list of one of the two, got "
                         f"{' and '.join(sorted(kind.__name__ for kind in kinds)) or 'an empty list'}")
-    named = list(_names(who, names))
+    named = _names(who, names)
     if kinds == {Scalar}:
-        order = _inputs_first(who, outputs, lambda scalar: scalar._parents, limit)
-        return list(_scalar_steps(order, outputs, {scalar: name for name, scalar in named}))
+        order = _inputs_first(outputs, lambda scalar: scalar._parents)
+        return list(_scalar_steps(order, outputs, named))
     roots = [_root(who, output) for output in outputs]
-    order = _inputs_first(who, roots, lambda node: [p for p in node.parents if p is not None], limit)
+    order = _inputs_first(roots, lambda node: [p for p in node.parents if p is not None])
     return _TensorReader(order, roots, named).steps()
 
 
@@ -83,15 +109,32 @@ def _root(who: str, output: Tensor) -> Node:
     return output._node
 
 
-def _names(who: str, names: Any) -> Iterator[tuple[str, Any]]:
-    """(name, Scalar or Tensor) from a mapping, from pairs, or from a module."""
+@dataclass
+class _Names:
+    """What values are called, and which of them are parameters: those of modules, or all where there is no module."""
+
+    pairs: list[tuple[str, Any]] = field(default_factory=list)
+    parameters: set[int] = field(default_factory=set)  # by id
+
+
+def _names(who: str, names: Any) -> _Names:
+    """Of a mapping or pairs, in which a value may be a module, or of one module."""
+    found = _Names()
     if hasattr(names, "named_parameters"):
-        names = names.named_parameters()
+        names = {"": names}
     for name, value in names.items() if isinstance(names, Mapping) else names or ():
-        if not isinstance(value, (Tensor, Scalar)):
-            raise TypeError(f"{who}: names must give a Scalar or a Tensor to each name, but {name!r} has "
-                            f"{value!r:.60}")
-        yield _printable(name), value
+        if hasattr(value, "named_parameters"):
+            inner = [(f"{name}.{path}" if name else path, parameter) for path, parameter in value.named_parameters()]
+            found.parameters.update(id(parameter) for _, parameter in inner)
+        else:
+            inner = [(name, value)]
+        for path, named in inner:
+            if not isinstance(named, (Tensor, Scalar)):
+                raise TypeError(f"{who}: names must give a Scalar, a Tensor or a module to each name, but {path!r} has "
+                                f"{named!r:.60}")
+            found.pairs.append((_printable(path), named))
+    found.parameters = found.parameters or {id(named) for _, named in found.pairs}
+    return found
 
 
 def _printable(text: str) -> str:
@@ -99,8 +142,7 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in str(text))
 
 
-def _inputs_first(who: str, outputs: Sequence[Any], inputs: Callable[[Any], Sequence[Any]],
-                  limit: int | None) -> list[Any]:
+def _inputs_first(outputs: Sequence[Any], inputs: Callable[[Any], Sequence[Any]]) -> list[Any]:
     """Every node that leads to the outputs, each after its inputs: a depth-first search without recursion."""
     order = []
     seen = set()
@@ -113,28 +155,29 @@ def _inputs_first(who: str, outputs: Sequence[Any], inputs: Callable[[Any], Sequ
             seen.add(node)
             stack.append((node, True))
             stack.extend((parent, False) for parent in reversed(inputs(node)))
-    if limit is not None and len(order) > limit:
-        raise ValueError(f"{who}: the graph has {len(order)} nodes, more than limit={limit}: it would take long to lay "
-                         "out and be hard to read; draw an intermediate result, read listing(y), or raise limit=")
     return order
 
 
 # -------------------------------------------------------------------- Scalars
 
 
-def _scalar_steps(order: list[Scalar], outputs: list[Scalar], names: dict[Any, str]) -> Iterator[Step]:
+def _scalar_steps(order: list[Scalar], outputs: list[Scalar], named: _Names) -> Iterator[Step]:
     values: dict[Scalar, Value] = {}
     roots = set(outputs)
-    for scalar in order:
+    names = {scalar: name for name, scalar in named.pairs}
+    for place, scalar in enumerate(order):
         kind: Literal["leaf", "result"] = "result" if scalar._parents else "leaf"
         value = values[scalar] = Value(kind, names.get(scalar, ""), value=scalar.data, gradient=scalar.grad,
                                        is_watched=True, is_output=scalar in roots)
         if not scalar._parents:
+            value.is_input = bool(value.name) and id(scalar) not in named.parameters
             yield value
             continue
         inputs = [values[parent] for parent in scalar._parents]
         sides = ("left", "right") if scalar._op in ("-", "/", "**") else ("",) * len(inputs)
-        yield Call(scalar._op, {}, list(zip(sides, inputs, strict=True)), "", [("", value)])
+        rules = [Rule((i,), slope=slope) for i, slope in enumerate(scalar._local)]
+        yield Call(scalar._op, {}, list(zip(sides, inputs, strict=True)), "", [("", value)], place - len(order),
+                   rules=rules)
 
 
 # -------------------------------------------------------------------- Tensors
@@ -143,13 +186,15 @@ def _scalar_steps(order: list[Scalar], outputs: list[Scalar], names: dict[Any, s
 class _TensorReader:
     """Makes steps of nodes, which come inputs first."""
 
-    def __init__(self, order: list[Node], roots: list[Node], named: list[tuple[str, Any]]) -> None:
+    def __init__(self, order: list[Node], roots: list[Node], named: _Names) -> None:
         self.order = order
         self.roots = set(roots)
         self.values: dict[Node, Value] = {}
         self.is_watched = any(node.kept for node in order)
-        tensors = [(name, tensor) for name, tensor in named if type(tensor) is Tensor]
+        tensors = [(name, tensor) for name, tensor in named.pairs if type(tensor) is Tensor]
+        self.parameters = {tensor._node for _, tensor in tensors if id(tensor) in named.parameters}
         self.names = {tensor._node: name for name, tensor in tensors if tensor._node is not None}
+        self.has_parameters = any(node in self.parameters for node in order)
         # a Tensor that needs no gradient has no node, but is known by its array
         self.array_names = {id(tensor.data): name for name, tensor in tensors}
 
@@ -162,7 +207,10 @@ class _TensorReader:
             elif node.index is not None:
                 calls[node.parents[0]].outputs.append((_output_name(node), self._result(node)))
             else:
-                call = calls[node] = Call(node.op.name, _given(node), self._inputs(node), _printable(node.scope))
+                inputs, rules = self._inputs(node)
+                about = (node.op.__doc__ or "").strip().partition("\n")[0]
+                call = calls[node] = Call(node.op.name, _given(node), inputs, _printable(node.scope), order=node.order,
+                                          about=about, source=_source(node.op), rules=rules)
                 steps.append(call)
                 if node.outputs is None:
                     call.outputs.append(("", self._result(node)))
@@ -170,8 +218,9 @@ class _TensorReader:
 
     def _leaf(self, node: Node) -> Value:
         leaf = self._value("leaf", node)
+        leaf.is_input = self.has_parameters and node not in self.parameters
         tensor = node.tensor and node.tensor()
-        if self.is_watched and tensor is not None and tensor._node is node:
+        if tensor is not None and tensor._node is node:
             leaf.value = tensor.data
             leaf.gradient = value_of(tensor.grad)
         return leaf
@@ -187,15 +236,26 @@ class _TensorReader:
                                           is_watched=self.is_watched, is_output=node in self.roots)
         return value
 
-    def _inputs(self, node: Node) -> list[tuple[str, Value]]:
+    def _inputs(self, node: Node) -> tuple[list[tuple[str, Value]], list[Rule]]:
         saved = _saved_by_name(node)
-        inputs = []
+        is_first = all(parent is None or parent.is_leaf for parent in node.parents)
+        inputs: list[tuple[str, Value]] = []
+        places: dict[int, int] = {}  # of inputs that get a gradient
         for index, parent in enumerate(node.parents):
             name = node.op.input_name(index)
             value = self._constant(node, index, saved) if parent is None else self.values[parent]
-            if value is not None:
-                inputs.append((name, value))
-        return inputs if len(node.parents) > 1 else [("", value) for _, value in inputs]
+            if value is None:
+                continue
+            if parent is None:
+                value.is_input = bool(value.name or (is_first and _may_be_data(value, node)))
+            else:
+                places[index] = len(inputs)
+            inputs.append((name, value))
+        settings = {*node.params, *node.op.defaults}.difference(node.op.input_names)
+        rules = [Rule(tuple(places.values()) if index is None else (places[index],),
+                      tuple(name for name in node.op.saved_names(index) if name not in settings))
+                 for index, _, _ in node.plan.rules]
+        return inputs if len(node.parents) > 1 else [("", value) for _, value in inputs], rules
 
     def _constant(self, node: Node, index: int, saved: dict[str, Any]) -> Value | None:
         """An input that needs no gradient, as far as it is known; None for one that was left out."""
@@ -216,6 +276,18 @@ class _TensorReader:
         name = self.array_names.get(id(constant), "")
         array = np.asarray(constant)
         return Value("constant", name, array.shape, array.dtype, array, is_watched=self.is_watched)
+
+
+def _source(op: Any) -> str:
+    code = getattr(op.forward, "__code__", None)
+    return f"{op.forward.__module__}, line {code.co_firstlineno}" if code else ""
+
+
+def _may_be_data(constant: Value, node: Node) -> bool:
+    """Not a number, nor what one like the 2.0 of 2.0 * w or the averages of a normalization may be."""
+    if constant.shape is None:
+        return not node.op.broadcasts
+    return len(constant.shape) > int(node.op.broadcasts)
 
 
 def _output_name(node: Node) -> str:

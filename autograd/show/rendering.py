@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import Any
 
 from .._extras import require
+from .page import for_viewers, inline_svg, page
 
 __all__ = ["digraph_class"]
 
+_OWN_FORMATS = ("html", "svg", "dot", "gv")  # that Graphviz does not make, or not with the titles that viewers show
 _Path = str | os.PathLike[str]
 
 
@@ -34,34 +37,62 @@ def digraph_class() -> Any:
         def pipe(self, format: str | None = None, *, engine: str | None = None, encoding: str | None = None,
                  **options: Any) -> Any:
             """The picture as bytes, or as a string of that encoding; the notebook hooks call this."""
-            if shutil.which("dot"):
-                return super().pipe(format, engine=engine, encoding=encoding, **options)
-            picture = _draw_in_process(self.source, format or self.format, engine or self.engine, options)
+            format = format or self.format
+            if format == "html":
+                picture = page(self.pipe("svg", engine=engine, encoding="utf-8", **options)).encode()
+            elif format in ("dot", "gv"):
+                picture = self.source.encode()
+            elif shutil.which("dot"):
+                picture = super().pipe(format, engine=engine, **options)
+            else:
+                picture = _draw_in_process(self.source, format, engine or self.engine, options)
+            if format == "svg":
+                picture = for_viewers(picture.decode()).encode()
             return picture if encoding is None else picture.decode(encoding)
 
         def render(self, filename: _Path | None = None, *, directory: _Path | None = None, view: bool = False,
                    cleanup: bool = False, format: str | None = None, outfile: _Path | None = None,
                    engine: str | None = None, **options: Any) -> str:
-            """Writes the DOT source and beside it the picture (or at `outfile`), and gives the picture's path."""
-            if shutil.which("dot"):
+            """Writes the DOT source and beside it the picture (or at `outfile`), and gives the picture's path.
+
+            The ending of `outfile` says the format: svg, png, pdf, dot, or html, which is one file to zoom and to
+            move in.
+            """
+            wanted = format or (Path(outfile).suffix[1:].lower() if outfile is not None else self.format)
+            if shutil.which("dot") and wanted not in _OWN_FORMATS:
                 return super().render(filename, directory=directory, view=view, cleanup=cleanup, format=format,
                                       outfile=outfile, engine=engine, **options)
             if outfile is not None:
-                format = format or Path(outfile).suffix[1:].lower()
                 filename = filename or Path(outfile).with_suffix(".gv")
                 outfile = outfile if directory is not None else os.path.join(self.directory, outfile)
-            format = format or self.format
-            picture = self.pipe(format, engine=engine, **options)  # before anything is written: it may raise
+            picture = self.pipe(wanted, engine=engine, **options)  # before anything is written: it may raise
             source = self.save(filename, directory=directory)
-            path = f"{source}.{format}" if outfile is None else os.fspath(outfile)
-            Path(path).write_bytes(picture)
-            if cleanup:
+            path = f"{source}.{wanted}" if outfile is None else os.fspath(outfile)
+            _write_whole(Path(path), picture)
+            if cleanup and path != source:
                 os.remove(source)
             if view:
                 graphviz.view(path)
             return path
 
+        def _repr_svg_(self) -> str:
+            return self.pipe("svg", encoding="utf-8")
+
+        def _repr_html_(self) -> str:
+            """The picture as it is, in a part of the page that can be moved where it is large."""
+            return f'<div style="overflow: auto; max-height: 90vh">{inline_svg(self._repr_svg_())}</div>'
+
     return Digraph
+
+
+def _write_whole(path: Path, picture: bytes) -> None:
+    """Beside it first: whoever looks sees the old file or the whole new one."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        draft.write_bytes(picture)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _draw_in_process(source: str, format: str, engine: str, options: dict[str, Any]) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from ..scalar import Scalar
 from ..tensor import Tensor
 from .reading import Call, Named, Step, Value, read_graph
 
-__all__ = ["listing", "numbers_text", "params_text", "value_lines"]
+__all__ = ["bytes_text", "listing", "numbers_text", "params_text", "value_lines"]
 
 _FEW = 6  # so many numbers are written out, more are summed up
 _LONGEST = 40  # characters of one parameter
@@ -74,19 +76,47 @@ def _in_columns(rows: list[tuple[str, ...]]) -> str:
 # ------------------------------------------------------------------ the parts
 
 
-def value_lines(value: Value) -> list[str]:
+def value_lines(value: Value, show: Collection[str] | None = None) -> list[str]:
     """What there is to tell of a value: shape and dtype, value, gradient; of a constant of one element that.
+
+    show  which of "shape", "dtype", "bytes", "value", "gradient"; what is not there is said to be missing.
+          None: shape and dtype, and value and gradient where they are known
 
     >>> value_lines(Value("leaf", shape=(), dtype=np.dtype("float32"), value=2.0, is_watched=True))
     ['() float32', 'value 2', 'gradient not computed']
     >>> value_lines(Value("constant", shape=(1,), value=np.array([2.0]))), value_lines(Value("constant"))
     (['2'], ['constant'])
+    >>> value_lines(Value("result", shape=(3, 4), dtype=np.dtype("float32")), show=("shape", "bytes", "value"))
+    ['(3, 4)', '48 bytes', 'value not kept']
     """
     if value.kind == "constant" and value.shape is None:
         return ["constant"]
     if value.kind == "constant" and value.value is not None and value.value.size == 1:
         return [numbers_text(value.value.item())]
-    return [text for text in (_shape_text(value), _value_text(value), _gradient_text(value)) if text]
+    if show is None:
+        return [text for text in (_shape_text(value), _value_text(value), _gradient_text(value)) if text]
+    kind = " ".join(str(part) for name, part in (("shape", value.shape), ("dtype", value.dtype))
+                    if name in show and part is not None)
+    size = bytes_text(prod(value.shape) * value.dtype.itemsize) if value.shape is not None and value.dtype else ""
+    wanted = [kind, size if "bytes" in show else ""]
+    if "value" in show:
+        wanted.append(f"value {'not kept' if value.value is None else numbers_text(value.value)}")
+    if "gradient" in show and value.kind != "constant":
+        is_known = value.is_watched or value.kind == "leaf"
+        wanted.append(_gradient_text(value, always=True) if is_known else "gradient not kept")
+    return [text for text in wanted if text]
+
+
+def bytes_text(n: int) -> str:
+    """A number of bytes in the largest unit that it reaches.
+
+    >>> bytes_text(48), bytes_text(1536), bytes_text(5 * 2**20)
+    ('48 bytes', '1.5 KiB', '5.0 MiB')
+    """
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if n >= size:
+            return f"{n / size:.1f} {unit}"
+    return f"{n} bytes"
 
 
 def _shape_text(value: Value) -> str:
@@ -99,8 +129,8 @@ def _value_text(value: Value) -> str:
     return f"value {numbers_text(value.value)}"
 
 
-def _gradient_text(value: Value) -> str:
-    if not value.is_watched or value.kind == "constant":
+def _gradient_text(value: Value, always: bool = False) -> str:
+    if not (value.is_watched or always) or value.kind == "constant":
         return ""
     return "gradient " + ("not computed" if value.gradient is None else numbers_text(value.gradient))
 

@@ -196,5 +196,5 @@ def test_what_is_no_graph_is_refused_by_name():
         listing([])
     with pytest.raises(ValueError, match=r"listing: this Tensor \(2,\) has no graph.*requires_grad=True"):
         listing(ag.Tensor([1.0, 2.0]) * 2.0)
-    with pytest.raises(TypeError, match=r"names must give a Scalar or a Tensor to each name, but 'w' has 3\.0"):
+    with pytest.raises(TypeError, match=r"give a Scalar, a Tensor or a module to each name, but 'w' has 3\.0"):
         listing(leaf(1), names={"w": 3.0})

@@ -580,3 +580,43 @@ def test_a_thread_that_goes_on_after_the_block_is_not_counted():
     ended.set()
     thread.join()
     assert calls(report) == {("exp", "forward"): 1}
+
+
+# ---------------------------------------------------------------------- by node
+
+
+def test_each_node_has_the_time_and_bytes_of_its_call_and_of_its_rules():
+    x = leaf(3)
+    with ag.profile() as report:
+        first, second = sleeping(x), ag.split(ag.exp(x), 3)[1]
+        y = sleeping(first).sum()
+        y.backward()
+    costs = report.by_node
+    one, two = costs[first._node.order], costs[y._node.parents[0].order]
+    for cost in (one, two):
+        assert cost.seconds >= 0.02
+        assert cost.rule_seconds >= 0.03
+        assert (cost.bytes, cost.rule_bytes) == (2 * 3 * 8, 2 * 3 * 8)
+    assert one.seconds + two.seconds == pytest.approx(the_row(report, "sleeping").seconds)
+    assert one.rule_seconds + two.rule_seconds == pytest.approx(the_row(report, "sleeping", "backward").seconds)
+    assert costs[second._node.parents[0].order].bytes == 2 * 3 * 8  # several outputs: the op's own node
+    assert second._node.order not in costs
+    assert all(0 <= cost.seconds < 1 for cost in costs.values())
+
+
+def test_the_nodes_remembered_are_bounded_and_the_latest(monkeypatch):
+    monkeypatch.setattr("autograd.show.profiling._REMEMBERED", 5)
+    x = leaf(3)
+    with ag.profile() as report:
+        made = [ag.exp(x) for _ in range(20)]
+    assert list(report.by_node) == [y._node.order for y in made[-5:]]
+    assert calls(report) == {("exp", "forward"): 20}
+
+
+def test_what_is_called_after_the_block_changes_no_node():
+    with ag.profile() as report:
+        y = ag.exp(leaf(3))
+    before = report.by_node
+    y.sum().backward()
+    assert report.by_node == before
+    assert len(before) == 1

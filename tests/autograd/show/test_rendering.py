@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -80,7 +81,9 @@ class TestWithoutDot:
 
     def test_the_svg_says_what_the_graph_says(self, picture):
         svg = picture.pipe(format="svg", encoding="utf-8")
-        assert texts(svg) == ["a", "value 2", "gradient not computed", "*", "value 4", "gradient not computed"]
+        drawn = ["a", "value 2", "gradient not computed", "*", "value 4", "gradient not computed"]
+        legend = ["parameter", "output", "op"]
+        assert sorted(text.strip("\xa0 ") for text in texts(svg)) == sorted(drawn + legend)
 
     @pytest.mark.needs("matplotlib")
     def test_the_png_has_the_colours_of_the_boxes(self, picture):
@@ -117,11 +120,63 @@ class TestWithoutDot:
     def test_a_notebook_shows_svg(self, picture):
         bundle = picture._repr_mimebundle_()
         assert bundle.keys() == {"image/svg+xml"}
-        assert texts(bundle["image/svg+xml"])[:2] == ["a", "value 2"]
+        assert {"a", "value 2"} <= set(texts(bundle["image/svg+xml"]))
 
     def test_a_notebook_that_asks_for_png_gets_it(self, picture):
         bundle = picture._repr_mimebundle_(include=["image/png"])
         assert bundle["image/png"].startswith(STARTS["png"])
+
+    def test_a_title_tells_scope_and_what_the_op_does(self):
+        x = ag.Tensor([1.0], requires_grad=True)
+        with ag.scope("net/encoder"):
+            y = ag.tanh(x)
+        root = ET.fromstring(draw(y, names={"x": x}).pipe(format="svg", encoding="utf-8"))
+        titles = [element.text for element in root.iter("{http://www.w3.org/2000/svg}title")]
+        about = ag.tanh.__doc__.strip().splitlines()[0]
+        line = ag.tanh.forward.__code__.co_firstlineno
+        assert f"tanh\n{about}\nnet/encoder\nautograd.ops.elementwise, line {line}" in titles
+        assert "net/encoder\n1 op" in titles
+        assert not list(root.iter("{http://www.w3.org/2000/svg}a"))  # a link leads nowhere
+
+    def test_lines_of_a_box_are_anchored_in_its_middle(self, picture):
+        root = ET.fromstring(picture.pipe(format="svg", encoding="utf-8"))
+        nodes = [group for group in root.iter("{http://www.w3.org/2000/svg}g") if group.get("class") == "node"]
+        for node in nodes:
+            [outline, *_] = [part for part in node if part.tag.endswith(("polygon", "path"))]
+            numbers = [float(n) for n in re.findall(r"-?[\d.]+", outline.get("points") or outline.get("d"))][::2]
+            for text in node.iter("{http://www.w3.org/2000/svg}text"):
+                assert text.get("text-anchor") == "middle"
+                assert float(text.get("x")) == pytest.approx((min(numbers) + max(numbers)) / 2, abs=0.01)
+        assert len(nodes) == 3
+
+    def test_html_is_one_file_with_the_picture_and_nothing_from_elsewhere(self, picture, tmp_path):
+        path = picture.render(outfile=tmp_path / "graph.html", cleanup=True)
+        assert {p.name for p in tmp_path.iterdir()} == {"empty", "graph.html"}
+        page = Path(path).read_text(encoding="utf-8")
+        assert page.startswith("<!DOCTYPE html>")
+        svg = page[page.index("<svg"):page.index("</svg>") + 6]
+        assert "value 2" in [text.replace("\xa0", " ") for text in texts(svg)]
+        assert set(re.findall(r"https?://[^\"'\s)]+", page)) <= {
+            "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # the names of languages, which none asks for
+        assert "$" not in re.sub(r"\$\{", "", page)  # nothing of the template is left
+
+    def test_dot_is_the_source(self, picture, tmp_path):
+        path = picture.render(outfile=tmp_path / "graph.dot", cleanup=True)
+        assert Path(path).read_text(encoding="utf-8") == picture.source
+        assert picture.pipe("dot", encoding="utf-8") == picture.source
+
+    def test_a_notebook_that_shows_html_or_svg_gets_the_picture(self, picture):
+        assert picture._repr_svg_().startswith("<?xml")
+        shown = picture._repr_html_()
+        assert shown.startswith('<div style="overflow: auto')
+        assert {"a", "value 2"} <= {text.replace("\xa0", " ") for text in texts(shown[shown.index("<svg"):-6])}
+
+    def test_a_file_that_cannot_be_written_leaves_the_old_one(self, picture, tmp_path, monkeypatch):
+        (tmp_path / "graph.svg").write_text("precious")
+        monkeypatch.setattr(Path, "write_bytes", lambda path, data: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            picture.render(outfile=tmp_path / "graph.svg")
+        assert (tmp_path / "graph.svg").read_text() == "precious"
 
     def test_an_unknown_format_is_named_and_nothing_is_written(self, picture, tmp_path):
         with pytest.raises(ValueError, match=r"draw: .*cannot make the format 'xyz' with the engine 'dot'; svg, png"):
@@ -144,6 +199,12 @@ class TestWithoutDot:
 class TestWithDot:
     def test_pipe_hands_the_source_to_dot(self, picture, fake_dot):
         assert picture.pipe(format="svg", encoding="utf-8") == f"drawn by dot: {picture.source}"
+        assert fake_dot() == ["-Kdot", "-Tsvg"]
+
+    def test_html_holds_what_dot_has_drawn(self, picture, fake_dot, tmp_path):
+        path = picture.render(outfile=tmp_path / "graph.html", cleanup=True)
+        assert "drawn by dot: digraph" in Path(path).read_text(encoding="utf-8")
+        assert "drawn by dot: digraph" in picture._repr_html_()
         assert fake_dot() == ["-Kdot", "-Tsvg"]
 
     def test_render_has_dot_write_the_file(self, picture, fake_dot, tmp_path):
