@@ -40,7 +40,7 @@ def gradcheck(f: Callable[..., Any], *inputs: Any, order: int = 2, method: str =
                   calls of f for each, and can miss a fault in a few of many elements
     rtol, atol    an element passes where |analytic - numeric| <= rtol * |numeric| + atol * scale, with the larger of
                   1 and the absolute weighted output as the scale, since that is what rounds. Both follow from the
-                  dtype that f is computed in (1e-5 and 1e-7 for float64) unless they are given
+                  dtype that f is computed in (1e-5 and 1e-9 for float64) unless they are given
     max_elements  of larger inputs this many elements, drawn from `seed`, are checked one by one
     names         what the report calls the inputs
     seed          of the cotangents, the directions and the drawn elements

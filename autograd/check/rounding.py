@@ -43,12 +43,12 @@ def precision(eps: float, method: str = "central") -> Precision:
     """Step and tolerances for a function that is computed in numbers of this eps.
 
     >>> precision(EPS)
-    Precision(step=6.055454452393343e-06, rtol=1e-05, atol=1e-07)
+    Precision(step=6.055454452393343e-06, rtol=1e-05, atol=1e-09)
     """
     if method == "complex":
         return Precision(0.0, max(1e-11, 100 * eps), max(1e-13, 10 * eps))
     if eps <= EPS:  # five digits: a rule that is wrong by 0.1 % is a hundred times out of tolerance
-        return Precision(eps ** (1 / 3), 1e-5, 1e-7)
+        return Precision(eps ** (1 / 3), 1e-5, 1e-9)
     return Precision(eps ** (1 / 3), 20 * eps ** (2 / 3), 10 * eps ** (2 / 3))
 
 

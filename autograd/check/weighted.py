@@ -51,10 +51,13 @@ class Weighted:
         self.size = max(1.0, abs(self(self.wide)))
 
     def draw_cotangents(self) -> list[np.ndarray]:
-        """New ones, rounded to the coarsest dtype of the inputs: their gradients in all dtypes are to be compared."""
+        """New ones, rounded to the coarsest dtype of the inputs: their gradients in all dtypes are to be compared.
+
+        Normal numbers moved away from 0 by 0.5, so that no output weighs next to nothing.
+        """
         drawn = [random_like(self._rng, np.empty(shape, complex if kind == "c" else float))
                  for shape, kind in zip(self.out_shapes, self._out_kinds, strict=True)]
-        return [_double(self._coarse(v)) for v in drawn]
+        return [_double(self._coarse(np.asarray(v * (1 + 0.5 / np.abs(v))))) for v in drawn]
 
     def coarse_cotangents(self) -> list[np.ndarray]:
         """The cotangents in the coarsest dtype of the inputs, which holds them exactly."""
