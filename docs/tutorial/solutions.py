@@ -101,16 +101,19 @@ def columns(x: np.ndarray, kh: int, kw: int, stride: int) -> np.ndarray:
 
 
 def weight_gradient(g: np.ndarray, x: np.ndarray, kh: int, kw: int) -> np.ndarray:
-    c, o = x.shape[3], g.shape[3]
-    return (columns(x, kh, kw, 1).T @ g.reshape(-1, o)).reshape(kh, kw, c, o)
+    (oh, ow, o), c = g.shape[1:], x.shape[3]
+    dw = np.empty((kh, kw, c, o))
+    for u, v in np.ndindex(kh, kw):
+        met = x[:, u : u + oh, v : v + ow]  # (N, OH, OW, C): the pixels that the weights at (u, v) met
+        dw[u, v] = met.reshape(-1, c).T @ g.reshape(-1, o)  # (C, N * OH * OW) @ (N * OH * OW, O)
+    return dw
 
 
 def input_gradient(g: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...]) -> np.ndarray:
-    kh, kw, c, o = w.shape
-    shares = (g.reshape(-1, o) @ w.reshape(-1, o).T).reshape(*g.shape[:3], kh, kw, c)
+    oh, ow = g.shape[1:3]
     dx = np.zeros(x_shape)
-    for image, i, j in np.ndindex(*g.shape[:3]):
-        dx[image, i : i + kh, j : j + kw] += shares[image, i, j]
+    for u, v in np.ndindex(*w.shape[:2]):
+        dx[:, u : u + oh, v : v + ow] += g @ w[u, v].T  # (N, OH, OW, O) @ (O, C)
     return dx
 
 

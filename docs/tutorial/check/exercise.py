@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
@@ -128,7 +129,7 @@ def _own_copy(value: Any) -> Any:
 
 def _told(error: Exception, name: str, function: Callable) -> str:
     """One line for an error in the learner's code, and the line of it where it happened."""
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if code and f.filename == code.co_filename]
     line = f"\n    in        {frames[-1].line}" if frames and frames[-1].line else ""
     hint = "read the error's text; a print in your function shows what it was called with"
