@@ -111,7 +111,7 @@ def _op(my_rule: Any) -> ag.Op:
     try:
         return ag.Op(bell).vjp(my_rule)
     except TypeError as error:
-        raise Wrong(f"  {error}\n  hint: a rule takes g first, then what it needs of x and out, by these names") from None
+        raise Wrong(f"  {error}\n  hint: a rule takes g first, then what it needs of x and out") from None
 
 
 def _gradients(op: ag.Op, x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
