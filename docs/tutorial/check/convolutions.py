@@ -14,7 +14,7 @@ __all__ = ["columns", "input_gradient", "output_size", "weight_gradient"]
 @Exercise
 def output_size(my_size: Any) -> str:
     """my_size(n, kernel, stride, padding): how many places a kernel has along an axis of n pixels."""
-    for n, kernel, stride, padding in ((5, 3, 1, 0), (5, 3, 1, 1), (7, 3, 2, 0), (8, 3, 2, 1), (28, 5, 2, 0),
+    for n, kernel, stride, padding in ((5, 3, 1, 0), (6, 3, 1, 2), (8, 3, 2, 1), (7, 3, 2, 0), (28, 5, 2, 0),
                                        (6, 1, 3, 0), (5, 5, 1, 0)):
         right, start = 0, -padding
         while start + kernel <= n + padding:  # the kernel, moved until it would stick out

@@ -41,6 +41,6 @@ def mean_of_rows(x):
 
 cube.vjp(lambda g, x: -3.0 * g * x**2)
 wave.vjp(lambda g, x: g * ag.sin(x))
-product.vjp(lambda g, w: g @ w, lambda g, x: ag.transpose(x) @ g)
+product.vjp(lambda g, w: w @ ag.transpose(g), lambda g, x: ag.transpose(x) @ g)
 softplus.vjp(lambda g, x: g * ag.sigmoid(x))
 mean_of_rows.vjp(lambda g, x_shape: ag.broadcast_to(ag.expand_dims(g, 1), x_shape))
