@@ -140,12 +140,12 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 def saliency(model: Callable, image: np.ndarray, digit: int) -> np.ndarray:
     x = ag.Tensor(image[None], requires_grad=True)
-    model(x)[0, digit].backward()
-    return np.abs(x.grad.data[0, ..., 0])
+    [slopes] = ag.gradients(model(x)[0, digit], [x])
+    return np.abs(slopes.data[0, ..., 0])
 
 
 def fooling(model: Callable, image: np.ndarray, label: int, size: float) -> np.ndarray:
     x = ag.Tensor(image[None], requires_grad=True)
     loss = -ag.log_softmax(model(x))[0, label]
-    loss.backward()
-    return image + size * np.sign(x.grad.data[0])
+    [slopes] = ag.gradients(loss, [x])
+    return image + size * np.sign(slopes.data[0])

@@ -185,7 +185,7 @@ def recursive_order(graph, output, order=None):
 
 
 def with_repeats(graph, output):
-    return [name for parent, _ in graph[output] for name in with_repeats(graph, parent)][:200] + [output]
+    return [*[name for parent, _ in graph[output] for name in with_repeats(graph, parent)][:200], output]
 
 
 def backward_that(update, order=lambda graph, output: solutions.parents_first(graph, output)[::-1]):
@@ -278,7 +278,7 @@ MISTAKES = [
     ("descent", piling_up, "set it to None"),
     ("descent", one_step, "stopped early"),
     ("descent", lambda f, x: x, "f was never called"),
-    ("backward_order", ["y", "r", "s", "t", "u", "v"], "when r passes its gradient on, the share from s has not arrived"),
+    ("backward_order", ["y", "r", "s", "t", "u", "v"], "when r passes its gradient on, the share from s"),
     ("backward_order", ["y", "t", "s", "r", "u"], "v is missing"),
     ("backward_order", ["y", "t", "s", "r", "u", "v", "u"], "u is in the list 2 times"),
     ("backward_order", ["y", "t", "s", "r", "u", "q"], "'q' is not a node"),
@@ -313,7 +313,7 @@ MISTAKES = [
     ("columns", lambda x, kh, kw, s: solutions.columns(x, kh, kw, s).T, "transposed: one row for each window"),
     ("columns", lambda x, kh, kw, s: solutions.columns(x, kh, kw, s).reshape(-1, kh, kw, x.shape[3])
      .transpose(0, 3, 1, 2).reshape(-1, kh * kw * x.shape[3]), "the channels must come last"),
-    ("weight_gradient", lambda g, x, kh, kw: solutions.weight_gradient(g, x, kh, kw) / len(x), "the mean over the images"),
+    ("weight_gradient", lambda g, x, kh, kw: solutions.weight_gradient(g, x, kh, kw) / len(x), "the mean over the"),
     ("weight_gradient", lambda *args: solutions.weight_gradient(*args)[::-1, ::-1], "upside down"),
     ("weight_gradient", lambda g, x, kh, kw: solutions.weight_gradient(g, x, kh, kw).reshape(-1, g.shape[3]),
      "reshape the rows"),

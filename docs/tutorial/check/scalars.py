@@ -59,7 +59,7 @@ def descent(my_minimum: Any) -> str:
         ("(x + 1)**2 / 2 + 5", lambda x: (x + 1.0) ** 2 / 2.0 + 5.0, 2.0, -1.0),
     ]
     for name, f, start, right in cases:
-        leftover = []
+        leftover: list[bool] = []
 
         def watched(x: Any, f: Callable = f, leftover: list = leftover) -> Any:
             leftover.append(isinstance(x, Scalar) and x.grad is not None)
