@@ -119,8 +119,7 @@ def write_pictures(model: nn.Module, history: nn.History, test: datasets.Dataset
         nn.plot.history(history).savefig(out / "history.png")
     nn.plot.predictions(model, images, test.labels, test.classes).savefig(out / "predictions.png")
     nn.plot.kernels(model).savefig(out / "kernels.png")
-    for name, figure in nn.plot.feature_maps(model, images[0]).items():
-        figure.savefig(out / f"feature_maps_{name}.png")
+    nn.plot.feature_maps(model, images[0]).savefig(out / "feature_maps.png")
     nn.plot.confusion_matrix(model, images, test.labels, test.classes).savefig(out / "confusion_matrix.png")
 
     x = ag.Tensor(images[:1], requires_grad=True)  # so that the image is part of the picture

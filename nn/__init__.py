@@ -10,7 +10,7 @@ A model is a Module: a plain class with a `forward`. Images are NHWC, convolutio
 >>> loss.backward()
 """
 
-from . import functional, init, models, optim, plot
+from . import functional, init, inspection, models, optim, plot
 from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from .conv import Conv2d, ConvTranspose2d
 from .dense import Dense
@@ -56,6 +56,7 @@ __all__ = [
     "fit",
     "functional",
     "init",
+    "inspection",
     "load",
     "models",
     "optim",

@@ -11,8 +11,8 @@ import numpy as np
 
 from autograd.tensor import value_of
 
-__all__ = ["IntOrPair", "Padding", "check_floats", "check_images", "compact", "element", "one_of", "pair",
-           "probability", "whole_number", "window_padding"]
+__all__ = ["IntOrPair", "Padding", "check_floats", "check_images", "compact", "element", "floats_of_bytes", "one_of",
+           "pair", "probability", "whole_number", "window_padding"]
 
 IntOrPair = int | tuple[int, int]  # (rows, columns)
 Padding = str | IntOrPair | tuple[tuple[int, int], tuple[int, int]]  # ((top, bottom), (left, right))
@@ -125,6 +125,11 @@ def check_images(where: Any, x: Any, channels: int | None = None) -> None:
         hint = ("x looks like NCHW, but images are NHWC here: convert a PyTorch model with nn.from_torch, or an array "
                 "with x.transpose(0, 2, 3, 1)")
     raise ValueError(f"{where}: x {shape} has {shape[3]} channels but {channels} are expected; {hint}")
+
+
+def floats_of_bytes(x: np.ndarray) -> np.ndarray:
+    """Bytes (uint8) divided by 255 in float32, as `datasets.DataLoader` does; any other array as it is."""
+    return np.divide(x, np.float32(255)) if x.dtype == np.uint8 else x
 
 
 def _missing_axis(shape: Sequence[int], channels: int | None) -> str:

@@ -23,7 +23,7 @@ from autograd._extras import require
 from autograd.tensor import value_of
 
 from .checkpoints import check_writable, restore_checkpoint, write_checkpoint
-from .checks import whole_number, within
+from .checks import floats_of_bytes, whole_number, within
 from .functional import cross_entropy
 from .history import History
 from .module import Module, evaluating
@@ -153,8 +153,7 @@ def predict(model: Module, images: Any, batch_size: int = 256) -> np.ndarray:
     parts = []
     with evaluating(), ag.no_grad():
         for start in range(0, len(images), batch_size):
-            x = images[start : start + batch_size]
-            parts.append(model(np.divide(x, np.float32(255)) if x.dtype == np.uint8 else x).data)
+            parts.append(model(floats_of_bytes(images[start : start + batch_size])).data)
     return np.concatenate(parts)
 
 
