@@ -28,7 +28,8 @@ from autograd import Op
 
 __all__ = ["MODULES", "build"]
 
-MODULES = ("autograd", "nn", "nn.functional", "nn.init", "nn.models", "nn.optim", "nn.plot", "datasets")
+MODULES = ("autograd", "nn", "nn.functional", "nn.init", "nn.inspection", "nn.models", "nn.optim", "nn.plot",
+           "datasets")
 ROOT = Path(__file__).parents[1]
 
 # The groups of a page: the files whose names come under a title. What is in none of them comes last.
@@ -151,7 +152,7 @@ class _Written(str):
 
 
 def _written_signature(function: doc.Function, colon: bool) -> str:
-    """The signature with its annotations as they are written: ArrayLike, and not the twenty types that it stands for."""
+    """The signature with its annotations as they are written: ArrayLike, not the twenty types it stands for."""
     signature = inspect.signature(function.obj)
     parameters = list(signature.parameters.values())
     if function.name == "__init__":

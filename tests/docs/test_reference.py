@@ -16,7 +16,7 @@ import pytest
 import autograd as ag
 
 ROOT = Path(__file__).parents[2]
-PAGES = {"autograd", "nn", "nn.functional", "nn.init", "nn.models", "nn.optim", "nn.plot", "datasets"}
+PAGES = {"autograd", "nn", "nn.functional", "nn.init", "nn.inspection", "nn.models", "nn.optim", "nn.plot", "datasets"}
 NAMES = [(page, name) for page in sorted(PAGES) for name in importlib.import_module(page).__all__
          if not isinstance(getattr(importlib.import_module(page), name), ModuleType)]
 pytestmark = pytest.mark.needs("pdoc")
