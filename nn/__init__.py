@@ -12,6 +12,7 @@ A model is a Module: a plain class with a `forward`. Images are NHWC, convolutio
 
 from . import functional, init, inspection, models, optim, plot
 from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from .checking import gradcheck
 from .conv import Conv2d, ConvTranspose2d
 from .dense import Dense
 from .dropout import Dropout
@@ -55,6 +56,7 @@ __all__ = [
     "evaluate",
     "fit",
     "functional",
+    "gradcheck",
     "init",
     "inspection",
     "load",

@@ -1,7 +1,9 @@
-"""Checking gradients: by finite differences (`gradcheck`), and for NaN as they are made (`anomaly`)."""
+"""Checking gradients: against measured slopes (`gradcheck`), and for NaN as they are made (`anomaly`)."""
 
 from .anomalies import anomaly
+from .causes import CAUSES, Cause
 from .checker import gradcheck
-from .report import Mismatch, Report
+from .report import Comparison, OpVerdict, Report
+from .sweeps import Sweep
 
-__all__ = ["Mismatch", "Report", "anomaly", "gradcheck"]
+__all__ = ["CAUSES", "Cause", "Comparison", "OpVerdict", "Report", "Sweep", "anomaly", "gradcheck"]

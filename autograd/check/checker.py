@@ -1,206 +1,132 @@
-"""gradcheck: the gradient that the rules give, against central differences.
+"""gradcheck: the gradient that the rules give, against slopes that are measured; and why, where they differ.
 
-Everything runs in float64 (complex128). The outputs of f are weighted with random cotangents, which makes
-one number of them; its gradient is compared element by element and along random directions. For order 2
-the same is done to the function (x, v) -> the gradient at x for cotangent v, so that the rules are
-checked in their saved values and in g alike; and so on for higher orders.
+The outputs of f are weighted with random cotangents, which makes one number of them (weighted.py); its gradient is
+compared element by element and along random directions (comparing.py). For order 2 the same is done to the function
+(x, v) -> the gradient at x for cotangent v, so that the rules are checked in their saved values and in g alike; and
+so on for higher orders. What fails is explained (diagnosis.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from ..backward import gradients
-from ..graph import recording
-from ..tensor import Tensor, value_of
-from .report import Mismatch, Report
+from ..tensor import value_of
+from .analytic import refuse_unless_analytic
+from .comparing import Level, Settings
+from .diagnosis import as_gradient, diagnosed, op_verdicts
+from .report import Comparison, Report
+from .sweeps import Sweep, sweep_along
+from .weighted import Weighted, is_inexact
 
 __all__ = ["gradcheck"]
 
-_N_DIRECTIONS = 2
-# The error of a central difference is least at a step of about eps**(1/3), where the truncated third
-# derivative and the rounding of f are of one size (Press et al., Numerical Recipes, 5.7).
-_STEP = float(np.finfo(np.float64).eps ** (1 / 3))
 
-
-def gradcheck(f: Callable[..., Any], *inputs: Any, order: int = 2, rtol: float = 1e-5, atol: float = 1e-7,
-              max_elements: int = 500, seed: int = 0) -> Report:
-    """Compares the gradients of f at the inputs with central differences, up to `order`.
+def gradcheck(f: Callable[..., Any], *inputs: Any, order: int = 2, method: str = "central",
+              directions: int | None = None, rtol: float | None = None, atol: float | None = None,
+              max_elements: int = 500, names: Sequence[str] | None = None, seed: int = 0) -> Report:
+    """Compares the gradients of f at the inputs with measured slopes, up to `order`, and says why they differ.
 
     f             takes as many Tensors as there are inputs, gives a Tensor or a tuple of them
-    inputs        arrays, Tensors or numbers of any shape; floats are checked as float64, complex ones as
-                  complex128, integers and bools are passed on as they are
-    rtol, atol    an element passes where |analytic - numeric| <= rtol * |numeric| + atol * scale, with the
-                  larger of 1 and the absolute weighted output as the scale, since that is what rounds
+    inputs        arrays, Tensors or numbers of any shape. They are checked in double precision; where they are
+                  float32 (or float16, complex64), the gradient in that dtype is compared with the one in double
+                  precision as well. Integers and bools are passed on as they are
+    method        "central" differences, or the "complex" step: exact to machine precision, for real inputs and
+                  functions that are analytic
+    directions    the cheap way for large inputs: so many random directions, and no single elements. It takes two
+                  calls of f for each, and can miss a fault in a few of many elements
+    rtol, atol    an element passes where |analytic - numeric| <= rtol * |numeric| + atol * scale, with the larger of
+                  1 and the absolute weighted output as the scale, since that is what rounds. Both follow from the
+                  dtype that f is computed in (1e-5 and 1e-7 for float64) unless they are given
     max_elements  of larger inputs this many elements, drawn from `seed`, are checked one by one
+    names         what the report calls the inputs
     seed          of the cotangents, the directions and the drawn elements
 
-    Inputs should stay clear of kinks (relu at 0, ties in max): there is no gradient to compare with.
-    Raises TypeError where f gives no Tensor, ValueError where no input is a floating or complex number.
+    At a kink (relu at 0, ties in max) there is no slope: any gradient between those on both sides passes, and the
+    report says so. `print(report)` tells of each failure the worst element, both values, the tolerance and its
+    reason, and the likely cause; `report.sweep()` is a verdict without a step size.
+
+    Raises TypeError where f gives no Tensor, ValueError where no input is a floating or complex number, an argument
+    is another, or the complex step does not apply.
 
     >>> import autograd as ag
     >>> report = ag.gradcheck(lambda x: ag.sin(x) * x, [0.5, 1.0, 2.0])
     >>> bool(report)
     True
+    >>> double = ag.Op(lambda x: 2 * x).vjp(lambda g: -2 * g)
+    >>> print(ag.gradcheck(double, [0.5, 1.0, 2.0], names=["x"]).cause)
+    wrong sign: the negative of the gradient is right
     """
-    if order < 1:
-        raise ValueError(f"gradcheck: order must be at least 1, got {order}")
+    settings = Settings(method, directions, rtol, atol, max_elements)
+    values = [np.array(value_of(value)) for value in inputs]
+    _check_arguments(order, settings, values, names)
+    labels = [f"{names[i] if names else f'input {i}'} {value.shape}" for i, value in enumerate(values)]
     rng = np.random.default_rng(seed)
-    values = [_double(value) for value in inputs]
-    if not any(map(_is_inexact, values)):
-        raise ValueError("gradcheck: none of the inputs is a floating or complex number, so there is no gradient")
-    report = Report(getattr(f, "__name__", type(f).__name__))
-    labels = [f"input {i} {value.shape}" for i, value in enumerate(values)]
-    for level in range(1, order + 1):
-        check = _Check(f, values, labels, level, rng, rtol, atol, max_elements)
-        report.worst += check.run()
-        f, values, labels = check.pullback()
+    report = Report(getattr(f, "__name__", type(f).__name__), order=order, missed=_missed(settings, values))
+    levels: dict[int, Level] = {}
+
+    @cache
+    def are_ops_right(order: int) -> bool:
+        """Whether f is made of several ops of which none is wrong alone."""
+        verdicts = op_verdicts(levels[1].f, order, settings, rng, None)
+        return len(verdicts) > 1 and all(verdict.verdict != "wrong" for verdict in verdicts)
+
+    still: dict[int, np.ndarray] = {}
+    for number in range(1, order + 1):
+        weighted = Weighted(f, values, rng)
+        if method == "complex":
+            refuse_unless_analytic(weighted, labels, rng)
+        levels[number] = level = Level(weighted, labels, number, settings, rng, still,
+                                       partial(are_ops_right, number))
+        report.comparisons += diagnosed(level, level.run())
+        if not report:
+            break
+        f, values, cotangents = as_gradient(weighted, number)
+        labels, still = [*labels, *cotangents], level.still
+    report._sweep = lambda comparison: _sweep(levels, comparison)
+    report._judge = lambda: op_verdicts(levels[1].f, max(levels), settings, rng, report.cause)
+    if not report:
+        _ = report.by_op  # now, while all that f depends on is as it was
     return report
 
 
-class _Check:
-    """The comparison for one function: the given one, or the gradient of it."""
-
-    def __init__(self, f: Callable, values: list[np.ndarray], labels: list[str], level: int, rng: np.random.Generator,
-                 rtol: float, atol: float, max_elements: int) -> None:
-        self.f, self.values, self.labels, self.level = f, values, labels, level
-        self.rng, self.rtol, self.atol, self.max_elements = rng, rtol, atol, max_elements
-        self.inexact = [i for i, value in enumerate(values) if _is_inexact(value)]
-        outs = self._outputs(values)
-        self.cotangents = [_random(rng, out.shape, out.dtype) for out in outs]
-        self.scale = max(1.0, abs(self._weighted(values)))
-
-    def run(self) -> list[Mismatch]:
-        with np.errstate(all="ignore"):  # a wrong gradient may be infinite
-            analytic = dict(zip(self.inexact, self._analytic(), strict=True))
-            rows = [self._worst_element(i, analytic[i]) for i in self.inexact if self.values[i].size]
-            return rows + [self._direction(k, analytic) for k in range(_N_DIRECTIONS)]
-
-    def pullback(self) -> tuple[Callable, list[np.ndarray], list[str]]:
-        """The function (inputs, cotangents) -> gradients, where to check it, and what its inputs are called."""
-        f, n, inexact = self.f, len(self.values), self.inexact
-        labels = [f"cotangent {i} {v.shape}" for i, v in enumerate(self.cotangents)]
-        if self.level > 1:
-            labels = [f"{label} of order {self.level}" for label in labels]
-
-        def gradient(*args: Tensor) -> tuple:
-            return _vjp(f, args[:n], inexact, args[n:], create_graph=True)
-
-        return gradient, [*self.values, *self.cotangents], [*self.labels, *labels]
-
-    # ------------------------------------------------------------------ the two gradients
-
-    def _outputs(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        # a function that takes gradients itself needs leaves that require them
-        with recording():
-            outs = _as_tuple(self.f(*_leaves(values, self.inexact)))
-        return [out.data for out in outs]
-
-    def _weighted(self, values: Sequence[np.ndarray]) -> float:
-        outs = self._outputs(values)
-        return float(sum(np.sum(np.real(v * out)) for v, out in zip(self.cotangents, outs, strict=True)))
-
-    def _analytic(self) -> list[np.ndarray]:
-        leaves = _leaves(self.values, self.inexact)
-        with recording():
-            found = _vjp(self.f, leaves, self.inexact, [Tensor(v) for v in self.cotangents], create_graph=False)
-        return [g.data for g in found]
-
-    def _numeric(self, steps: dict[int, np.ndarray]) -> float:
-        """The central difference of the weighted output along `steps`, by input."""
-        def moved(sign: int) -> list[np.ndarray]:
-            return [v + sign * steps[i] if i in steps else v for i, v in enumerate(self.values)]
-
-        with np.errstate(all="ignore"):
-            return (self._weighted(moved(1)) - self._weighted(moved(-1))) / 2
-
-    # ------------------------------------------------------------------ comparisons
-
-    def _worst_element(self, i: int, analytic: np.ndarray) -> Mismatch:
-        value = self.values[i]
-        places = np.arange(value.size)
-        if value.size > self.max_elements:
-            places = np.sort(self.rng.choice(value.size, self.max_elements, replace=False))
-        rows = [self._element(i, np.unravel_index(place, value.shape), analytic) for place in places]
-        index, *compared = max(rows, key=_badness)
-        return self._mismatch(self.labels[i], index, compared, (len(rows), value.size))
-
-    def _element(self, i: int, index: tuple, analytic: np.ndarray) -> tuple:
-        step = _STEP * max(1.0, float(np.abs(self.values[i][index])))
-
-        def slope(unit: complex) -> float:
-            steps = np.zeros_like(self.values[i])
-            steps[index] = unit * step
-            return self._numeric({i: steps}) / step
-
-        numeric: complex = slope(1)
-        if self.values[i].dtype.kind == "c":  # g pairs with a change d as Re(g d), so along 1j it shows -Im(g)
-            numeric = complex(numeric, -slope(1j))
-        index = tuple(int(k) for k in index)
-        return (index, *self._compared(analytic[index].item(), numeric))
-
-    def _direction(self, k: int, analytic: dict[int, np.ndarray]) -> Mismatch:
-        along = {i: _random(self.rng, self.values[i].shape, self.values[i].dtype) for i in self.inexact}
-        length = float(np.sqrt(sum(np.sum(np.abs(d) ** 2) for d in along.values()))) or 1.0
-        size = max([1.0, *(float(np.max(np.abs(self.values[i]))) for i in self.inexact if self.values[i].size)])
-        step = _STEP * size
-        numeric = self._numeric({i: d * (step / length) for i, d in along.items()}) / step
-        expected = sum(float(np.sum(np.real(analytic[i] * d))) for i, d in along.items()) / length
-        return self._mismatch(f"random direction {k + 1}", None, self._compared(expected, numeric), (1, 1))
-
-    def _mismatch(self, where: str, index: tuple | None, compared: Sequence, checked: tuple[int, int]) -> Mismatch:
-        analytic, numeric, error, tolerance = compared
-        return Mismatch(self.level, where, index, analytic, numeric, error, tolerance, checked)
-
-    def _compared(self, analytic: complex, numeric: complex) -> tuple:
-        error = abs(analytic - numeric)
-        return analytic, numeric, error, self.rtol * abs(numeric) + self.atol * self.scale
+def _check_arguments(order: int, settings: Settings, values: list[np.ndarray], names: Sequence[str] | None) -> None:
+    if order < 1:
+        raise ValueError(f"gradcheck: order must be at least 1, got {order}")
+    if settings.method not in ("central", "complex"):
+        raise ValueError(f'gradcheck: method must be "central" or "complex", got {settings.method!r}')
+    if settings.directions is not None and settings.directions < 1:
+        raise ValueError(f"gradcheck: directions must be at least 1, or None to check single elements, got "
+                         f"{settings.directions}")
+    if settings.max_elements < 1:
+        raise ValueError(f"gradcheck: max_elements must be at least 1, got {settings.max_elements}; for random "
+                         "directions alone give directions=10")
+    if names is not None and len(names) != len(values):
+        raise ValueError(f"gradcheck: {len(values)} inputs but {len(names)} names")
+    if not any(map(is_inexact, values)):
+        raise ValueError("gradcheck: none of the inputs is a floating or complex number, so there is no gradient")
 
 
-def _vjp(f: Callable, args: Sequence[Tensor], inexact: list[int], cotangents: Sequence[Tensor],
-         create_graph: bool) -> tuple[Tensor, ...]:
-    """The gradients of f's weighted outputs by its floating inputs; zeros where nothing leads to them."""
-    xs = [args[i] for i in inexact]
-    outs = _as_tuple(f(*args))
-    if not any(out.requires_grad for out in outs):
-        return tuple(Tensor(np.zeros(x.shape, x.dtype)) for x in xs)
-    return tuple(gradients(outs, xs, g=cotangents, create_graph=create_graph))
+def _missed(settings: Settings, values: list[np.ndarray]) -> str:
+    """What random directions alone cannot see."""
+    if settings.directions is None:
+        return ""
+    n = sum(value.size for value in values if is_inexact(value))
+    return (f"{settings.directions} random directions through {n} elements, and no single ones: a fault in one element "
+            f"shows as about {1 / max(n, 1) ** 0.5:.1g} of its size, so one that is smaller than the tolerance over "
+            "that share is missed, and no element can be named; leave out directions= to check element by element")
 
 
-def _as_tuple(outs: Any) -> tuple[Tensor, ...]:
-    outs = tuple(outs) if isinstance(outs, (tuple, list)) else (outs,)
-    for out in outs:
-        if type(out) is not Tensor:
-            raise TypeError(f"gradcheck: f must give a Tensor or a tuple of them, it gave {type(out).__name__}")
-    return outs
-
-
-def _leaves(values: Sequence[np.ndarray], requiring: list[int]) -> list[Any]:
-    """Fresh Tensors; integers stay arrays, as an op's indices and masks are."""
-    return [Tensor(value, requires_grad=i in requiring) if _is_inexact(value) else value
-            for i, value in enumerate(values)]
-
-
-def _double(value: Any) -> np.ndarray:
-    array = np.array(value_of(value))
-    if array.dtype.kind == "f":
-        return array.astype(np.float64)
-    return array.astype(np.complex128) if array.dtype.kind == "c" else array
-
-
-def _is_inexact(value: np.ndarray) -> bool:
-    return value.dtype.kind in "fc"
-
-
-def _random(rng: np.random.Generator, shape: tuple, dtype: np.dtype) -> np.ndarray:
-    real = rng.standard_normal(shape)
-    return np.asarray(real + 1j * rng.standard_normal(shape) if dtype.kind == "c" else real)
-
-
-def _badness(row: tuple) -> float:
-    """The error in units of its tolerance; a NaN is the worst of all."""
-    error, tolerance = row[-2:]
-    return error / tolerance if error == error else np.inf
+def _sweep(levels: dict[int, Level], comparison: Comparison | None) -> Sweep:
+    """The sweep of one comparison, or of the first random direction."""
+    level = levels[comparison.order] if comparison else levels[1]
+    where, index = (comparison.where, comparison.index) if comparison else ("random direction 1", None)
+    line = level.line(where, index)
+    if line is None:
+        raise ValueError(f"sweep: {where!r} is no element and no direction of this report, so there is no step to vary")
+    direction, scale, analytic = line
+    named = where if index is None else f"{where} at {index}"
+    return sweep_along(level.f.along(direction), analytic, named, 10 * level.precision.rtol, scale, level.f.eps)

@@ -53,14 +53,14 @@ def test_right_rules_pass_at_every_order(name, order):
 
 def test_order_two_is_the_default():
     report = ag.gradcheck(ag.exp, POINTS)
-    assert {mismatch.order for mismatch in report.worst} == {1, 2}
-    assert {mismatch.order for mismatch in ag.gradcheck(ag.exp, POINTS, order=1).worst} == {1}
-    assert {mismatch.order for mismatch in ag.gradcheck(ag.exp, POINTS, order=4).worst} == {1, 2, 3, 4}
+    assert {mismatch.order for mismatch in report.comparisons} == {1, 2}
+    assert {mismatch.order for mismatch in ag.gradcheck(ag.exp, POINTS, order=1).comparisons} == {1}
+    assert {mismatch.order for mismatch in ag.gradcheck(ag.exp, POINTS, order=4).comparisons} == {1, 2, 3, 4}
 
 
 def test_each_input_cotangent_and_direction_is_reported():
     report = ag.gradcheck(lambda x, y: (x * y, x + y), POINTS, [[1.0], [2.0]])
-    places = {(mismatch.order, mismatch.where) for mismatch in report.worst}
+    places = {(mismatch.order, mismatch.where) for mismatch in report.comparisons}
     first = {"input 0 (3,)", "input 1 (2, 1)", "random direction 1", "random direction 2"}
     second = first | {"cotangent 0 (2, 3)", "cotangent 1 (2, 3)"}
     assert places == {(1, where) for where in first} | {(2, where) for where in second}
@@ -88,7 +88,9 @@ def test_a_rule_that_is_wrong_in_one_element_fails_and_the_element_is_named():
     assert worst.index == (1, 2)
     assert worst.analytic == pytest.approx(1.001 * worst.numeric, rel=1e-7)
     assert worst.error == abs(worst.analytic - worst.numeric)
-    assert "at (1, 2): analytic " in str(report)
+    assert worst.wrong == 1
+    assert "FAIL order 1, input 0 (2, 3) at (1, 2)  (1 of 6 wrong)" in str(report)
+    assert str(worst.cause) == "unknown: 1 of 6 elements are wrong, and the others right"
 
 
 def test_a_float_put_aside_in_the_forward_is_right_at_order_one_and_wrong_at_order_two():
@@ -135,11 +137,6 @@ def test_a_missing_dependence_is_found():
     assert not ag.gradcheck(lambda x: x * x.detach(), POINTS, order=1)
 
 
-def test_a_kink_at_the_point_fails():
-    assert not ag.gradcheck(ag.relu, [0.0, 1.0], order=1)
-    assert ag.gradcheck(ag.relu, [-0.5, 1.0])
-
-
 def test_only_the_second_of_several_outputs_is_wrong():
     assert not ag.gradcheck(lambda x: (ag.sin(x), wrong_by(1.001)(x)), POINTS, order=1)
 
@@ -149,29 +146,19 @@ def test_only_the_second_of_several_outputs_is_wrong():
 
 @pytest.mark.parametrize("value", [
     0.5, [0.5, 1.0], np.array([0.5], np.float32), np.array(0.5, np.float16), ag.Tensor([0.5]),
-    ag.Tensor([0.5], requires_grad=True), np.float32(0.5),
+    ag.Tensor([0.5], requires_grad=True), np.float32(0.5), 0.5 + 1j, np.array([1j, 2.0], np.complex64),
 ])
-def test_floats_are_checked_as_float64_whatever_they_come_as(value):
+def test_inputs_are_checked_in_double_precision_and_in_the_dtype_they_come_in(value):
     seen = []
 
     def f(x: ag.Tensor) -> ag.Tensor:
-        seen.append(x)
-        return ag.sin(x)
+        seen.append((type(x), x.dtype))
+        return ag.exp(x) * x
 
-    assert ag.gradcheck(f, value)
-    assert {(type(x), x.dtype) for x in seen} == {(ag.Tensor, np.dtype(np.float64))}
-
-
-@pytest.mark.parametrize("value", [0.5 + 1j, np.array([1j, 2.0], np.complex64), ag.Tensor([1 - 1j])])
-def test_complex_inputs_are_checked_as_complex128_in_both_parts(value):
-    seen = []
-
-    def f(z: ag.Tensor) -> ag.Tensor:
-        seen.append(z.dtype)
-        return ag.exp(z) * z
-
+    given = value.dtype if isinstance(value, ag.Tensor) else np.asarray(value).dtype
+    double = np.dtype("D" if given.kind == "c" else "d")
     assert ag.gradcheck(f, value, order=3)
-    assert set(seen) == {np.dtype(np.complex128)}
+    assert set(seen) == {(ag.Tensor, double), (ag.Tensor, given)}
 
 
 def test_a_complex_rule_that_conjugates_where_it_must_not_fails():
@@ -214,7 +201,7 @@ def test_of_a_large_input_some_elements_are_drawn():
     x = np.random.default_rng(0).standard_normal((40, 50))
     report = ag.gradcheck(lambda x: ag.sin(x).sum(), x, order=1, max_elements=20)
     assert report
-    row = next(mismatch for mismatch in report.worst if mismatch.where == "input 0 (40, 50)")
+    row = next(mismatch for mismatch in report.comparisons if mismatch.where == "input 0 (40, 50)")
     assert row.checked == (20, 2000)
     assert "(20 of 2000 checked)" in str(row)
 
