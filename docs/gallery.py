@@ -1,8 +1,8 @@
 """Makes the pictures of docs/gallery.md anew: `python docs/gallery.py [SECTION ...]`.
 
 The page itself says how. In each section the `sh` and `python` blocks are run in an empty folder, and each picture that
-the section shows, `pictures/<section>/<file>`, is taken from there by its file's name. So to add a picture, write it into
-the page with the code that makes it, and run this.
+the section shows, `pictures/<section>/<file>`, is taken from there by its file's name. So to add a picture, write it
+into the page with the code that makes it, and run this.
 """
 
 from __future__ import annotations

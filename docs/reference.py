@@ -55,6 +55,7 @@ _GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "Activations": ("activations",),
         "Training": ("train", "history", "randomness"),
         "Saving and summaries": ("files", "table"),
+        "Checking": ("checking",),
     },
 }
 _OTHERS = "More"
