@@ -17,7 +17,7 @@ from ..randomness import Seed, generator
 from .inputs import checked_images, chunks, find_layer
 from .recording import recorded_outputs
 
-__all__ = ["TopImages", "activation_maximization", "output_shape", "receptive_field", "top_images"]
+__all__ = ["TopImages", "activation_maximization", "checked_filters", "output_shape", "receptive_field", "top_images"]
 
 _Box = tuple[slice, slice]  # rows and columns of an image
 
@@ -60,7 +60,7 @@ def activation_maximization(model: Module, image_shape: Sequence[int], layer: Mo
     steps, jitter = whole_number(where, "steps", steps), whole_number(where, "jitter", jitter, at_least=0)
     lr, blur = within(where, "lr", lr, above=0.0), within(where, "blur", blur, least=0.0)
     draws = generator(rng)
-    chosen = _checked_filters(where, name, filters, output_shape(where, model, name, module, shape)[-1])
+    chosen = checked_filters(where, name, filters, output_shape(where, model, name, module, shape)[-1])
     if norm is None:
         rows, columns = receptive_field(model, shape, module)
         norm = 0.5 * float(np.sqrt((rows.stop - rows.start) * (columns.stop - columns.start) * shape[2]))
@@ -111,7 +111,7 @@ def top_images(model: Module, images: Any, layer: Module | str | None = None, fi
     n = min(whole_number("top_images", "n", n), len(images))
     batch_size = whole_number("top_images", "batch_size", batch_size)
     shape = output_shape("top_images", model, name, module, images.shape[1:])
-    chosen = _checked_filters("top_images", name, filters, shape[-1])
+    chosen = checked_filters("top_images", name, filters, shape[-1])
     peaks, places = [], []
     for _, x in chunks(images, batch_size):
         with evaluating(), ag.no_grad():
@@ -206,7 +206,7 @@ def _checked_shape(where: str, image_shape: Sequence[int]) -> tuple[int, int, in
     return height, width, channels
 
 
-def _checked_filters(where: str, name: str, filters: Sequence[int] | None, there: int) -> np.ndarray:
+def checked_filters(where: str, name: str, filters: Sequence[int] | None, there: int) -> np.ndarray:
     """The numbers of the filters, (filters,)."""
     chosen = np.arange(there) if filters is None else np.asarray(filters)
     if chosen.ndim != 1 or not len(chosen) or chosen.dtype.kind not in "iu":

@@ -38,8 +38,9 @@ class Units(NamedTuple):
 def dead_units(model: Module, x: Any, batch_size: int = 256) -> dict[str, Units]:
     """By ReLU: which of its units (channels) are 0 for all the inputs x (N, ...), at all pixels.
 
-    No gradient flows through such a unit, so what leads into it does not learn from these inputs. ReLUs are the layers `nn.ReLU` and
-    calls of `ag.relu`, under the names of `Stage`; so a ReLU that is called twice is there twice, as "1" and "1#2".
+    No gradient flows through such a unit, so what leads into it does not learn from these inputs. ReLUs are the layers
+    `nn.ReLU` and calls of `ag.relu`, under the names of `Stage`; so a ReLU that is called twice is there twice, as "1"
+    and "1#2".
     The model is in eval mode; nothing of it is changed. Bytes (uint8) are divided by 255 first.
 
     Raises ValueError where there are no inputs, TypeError for other types.

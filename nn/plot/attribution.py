@@ -131,7 +131,7 @@ class _Grid:
         width = max(1.45, 0.075 * (max(map(len, names)) + 9))
         tall = width * images.shape[1] / images.shape[2]
         self.figure = new_figure(f"plot.{what}", max(width * columns + 0.9, 5.2),
-                                 (2 * tall + 0.3 + 0.16 * lines) * rows + 0.4)
+                                 max((2 * tall + 0.3 + 0.16 * lines) * rows + 0.4, 2.8))
         self.figure.set_layout_engine("compressed")  # the axes have the images' own ratio: no gaps where it leaves some
         axes = self.figure.subplots(2 * rows, columns, squeeze=False)
         above, below = axes[::2].reshape(-1), axes[1::2].reshape(-1)  # (rows, columns) -> (rows * columns,)
@@ -150,6 +150,7 @@ class _Grid:
 
     def bar(self, drawn: Any, label: str) -> None:
         """The colour bar of all maps."""
-        bar = self.figure.colorbar(drawn, ax=[*self.above, *self.below], shrink=0.8, aspect=30, label=label)
+        bar = self.figure.colorbar(drawn, ax=[*self.above, *self.below], shrink=0.8, aspect=30)
+        bar.set_label(label, fontsize=9)
         bar.solids.set_alpha(1)
         bar.ax.tick_params(labelsize=8)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import inspection
 from ..checks import whole_number
-from ..inspection.excitation import output_shape
+from ..inspection.excitation import checked_filters, output_shape
 from ..inspection.inputs import checked_images, find_layer
 from ..module import Module
 from ..randomness import Seed
@@ -48,10 +48,12 @@ def activation_maximization(model: Module, images: Any, layer: Module | str | No
     name, module = find_layer("activation_maximization", model, layer)
     shape = images.shape[1:]
     there = output_shape("activation_maximization", model, name, module, shape)[-1]
-    chosen = list(range(min(n, there))) if filters is None else list(filters)
+    wanted = range(min(n, there)) if filters is None else filters
+    chosen = checked_filters("activation_maximization", name, wanted, there).tolist()
     rows, blocks = math.ceil(len(chosen) / 2), min(len(chosen), 2)  # the second half stands beside the first
     tile_height = max(shape[0] / shape[1], 0.5)
-    figure = new_figure(what, max(1.15 * (1 + top) * blocks + 1.3, 6.5), (1.15 * tile_height + 0.22) * rows + 0.6)
+    height = max((1.15 * tile_height + 0.22) * rows + 0.6, 2.4)
+    figure = new_figure(what, max(1.15 * (1 + top) * blocks + 1.3, 6.5), height)
     figure.set_layout_engine("compressed")  # the axes have the images' own ratio: no gaps where it leaves some
 
     made = inspection.activation_maximization(model, shape, module, chosen, steps=steps, blur=blur, jitter=jitter,
@@ -78,7 +80,8 @@ def activation_maximization(model: Module, images: Any, layer: Module | str | No
                     "with its activation",
                     fontsize=10)
     if shape[2] != 3:
-        bar = figure.colorbar(drawn, ax=figure.axes, shrink=0.85, aspect=30, label="pixels of the made input")
+        bar = figure.colorbar(drawn, ax=figure.axes, shrink=0.85, aspect=30)
+        bar.set_label("pixels of the made input", fontsize=9)
         bar.ax.tick_params(labelsize=8)
     return figure
 

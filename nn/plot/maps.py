@@ -27,10 +27,11 @@ def feature_maps(model: Module, image: Any, layer: Module | str | None = None, n
     """What every layer makes of an image (H, W, C) or (1, H, W, C), before and after its activation.
 
     A row for each convolution, dense layer, normalization and global pooling: its output, and what activation and
-    pooling make of it before the next one. The first n channels are shown, of dense layers the first 256 numbers; each row has its
-    own colour scale around 0. See `nn.inspection.feature_maps` for what is a layer here, and for the numbers.
+    pooling make of it before the next one. The first n channels are shown, of dense layers the first 256 numbers; each
+    row has its own colour scale around 0. See `nn.inspection.feature_maps` for what counts as a layer, and the numbers.
 
-    layer   a convolution or its name: it alone, larger, with the image beside it, and the normalization and activation that follow
+    layer   a convolution or its name: it alone, larger, with the image beside it, and the normalization and
+            activation that follow
 
     Raises ValueError where the model has or calls no convolution, or not this one, or there is more than one image,
     ImportError without matplotlib.
@@ -169,7 +170,8 @@ def _one_layer(stages: list[Stage], at: int, image: np.ndarray, n: int) -> Figur
     axes = figure.subplots(1, 1 + len(panels), width_ratios=[1.6, *[4.0] * len(panels)])
     show_image(axes[0], image)
     axes[0].set_title("image", fontsize=10)
-    for own in (slice(1), slice(1, None)) if norm is not None else (slice(None),):  # normalized maps have their own size
+    # normalized maps have a scale of their own
+    for own in (slice(1), slice(1, None)) if norm is not None else (slice(None),):
         scale = max(float(np.abs(tile).max()) for tile in tiles[own]) or 1.0
         signed_mosaics(figure, axes[1:][own], tiles[own], columns, scale, gap_colour="#aaaaaa")
     for ax, (title, stage) in zip(axes[1:], panels, strict=True):

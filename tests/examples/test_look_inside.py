@@ -28,7 +28,10 @@ def few_digits(monkeypatch):
 
 def test_it_trains_and_tells_of_each_picture_what_to_see_and_the_model_can_be_looked_into_again(
         tmp_path, few_digits, capsys, monkeypatch):
-    # that pictures can be drawn is seen in tests/nn/plot; here it would take most of the time
+    # that pictures can be drawn is seen in tests/nn/plot; here it would take most of the time, as would many filters
+    excitation = nn.plot.activation_maximization
+    monkeypatch.setattr(nn.plot, "activation_maximization", lambda *args, **settings: excitation(
+        *args, **{**settings, "n": 2, "top": 1, "steps": 2}))
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, path: path.write_bytes(PNG))
     out = tmp_path / "new" / "folder"
     written = look_inside.main(["--epochs", "1", "--out", str(out)])

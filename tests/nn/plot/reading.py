@@ -45,7 +45,8 @@ def assert_no_text_overlaps(figure, is_drawn=False):
     boxes = [(text.get_text(), text.get_window_extent().shrunk(0.98, 0.9)) for text in texts if text.get_text()]
     clashes = [(a, b) for (a, box), (b, other) in itertools.combinations(boxes, 2) if box.overlaps(other)]
     assert clashes == []
-    outside = [text for text, box in boxes if box.x0 < 0 or box.y0 < 0 or box.x1 > canvas.get_width_height()[0]]
+    width, height = canvas.get_width_height()
+    outside = [text for text, box in boxes if box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height]
     assert outside == []
 
 

@@ -32,6 +32,13 @@ def test_beside_each_made_input_stand_the_top_images_with_the_field_framed(digit
     assert figure.get_suptitle().startswith("layer 3: 2 of 32 filters\n")
 
 
+def test_filters_that_are_not_there_are_refused(digits):
+    with pytest.raises(TypeError, match="activation_maximization: filters must be a list of whole numbers, got 3"):
+        plot.activation_maximization(small_model(), digits.images, filters=3)
+    with pytest.raises(ValueError, match=r"filters of layer '0' are from 0 to 15, got \[16\]"):
+        plot.activation_maximization(small_model(), digits.images, "0", filters=[16])
+
+
 def test_a_field_that_is_all_of_the_image_has_no_frame_and_colours_are_around_grey():
     model = nn.Sequential(nn.Flatten(), nn.Dense(48, 3, rng=0))
     images = np.random.default_rng(0).random((4, 4, 4, 3), dtype=np.float32)

@@ -36,7 +36,7 @@ def _figures(digits):
         "kernels": lambda: plot.kernels(model),
         "confusion_matrix": lambda: plot.confusion_matrix(model, images, labels),
         "feature_maps": lambda: plot.feature_maps(model, images[0]),
-        "saliency": lambda: plot.saliency(model, images, labels, n=7),
+        "saliency": lambda: plot.saliency(model, images, labels, n=3),
         "integrated_gradients": lambda: plot.integrated_gradients(model, images, labels, n=3, steps=4),
         "grad_cam": lambda: plot.grad_cam(model, images, n=3),
         "activation_maximization": lambda: plot.activation_maximization(model, images, n=3, top=2, steps=2),

@@ -89,7 +89,8 @@ def test_the_activation_may_be_any_layer_or_function_also_after_a_normalization(
     for i, maps in enumerate((output, normalized, activated)):
         np.testing.assert_allclose(_maps(figure, i, 6, 6, 4), maps[0].transpose(2, 0, 1), rtol=1e-5, atol=1e-7)
     scales = [ax.images[0].get_clim()[1] for ax in figure.axes[1:4]]
-    assert scales == pytest.approx([np.abs(output).max(), *[max(np.abs(normalized).max(), np.abs(activated).max())] * 2])
+    later = max(np.abs(normalized).max(), np.abs(activated).max())
+    assert scales == pytest.approx([np.abs(output).max(), later, later])
 
 
 def test_a_convolution_without_an_activation_shows_its_output_alone():
