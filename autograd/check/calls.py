@@ -199,8 +199,8 @@ def flow_cause(f: Weighted, i: int, name: str, rng: np.random.Generator) -> Caus
     silent = [edge for edge, ok in zip(edges, right, strict=True) if not ok and not np.any(edge.contribution)]
     if any(right) and len(silent) == right.count(False):
         places = " and ".join(f"input {edge.op.input_name(edge.index)!r} of {edge.op.name}" for edge in silent)
-        return Cause("missing term", f"the gradient is right only when {name} is held as {places}, whose rule gives "
-                     f"zeros; {name} is used {len(edges)} times")
+        return Cause("missing term", f"the gradient is right only when {name} is held as {places}, from where only "
+                     f"zeros come back; {name} is used {len(edges)} times")
     return None
 
 

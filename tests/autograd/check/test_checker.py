@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -291,3 +292,207 @@ def test_a_gradient_penalty_can_be_checked():
         return (dx * dx).sum()
 
     assert ag.gradcheck(lambda w: penalty(ag.Tensor(np.array(POINTS), requires_grad=True), w), [0.5, -0.2, 0.1])
+
+
+# ---------------------------------------------------------------------- kinks
+
+
+@pytest.mark.parametrize(("f", "inputs", "n"), [
+    (ag.relu, [[0.0, 1.0, 0.0]], 2), (ag.abs, [[0.0, -2.0]], 0), (lambda x: ag.max_pool2d(x, 2), [np.ones((1, 2, 2, 1))], 4),
+    (ag.maximum, [[1.0, 2.0], [1.0, 3.0]], 0), (ag.floor, [[1.0, 1.5]], 1),
+])
+def test_a_kink_is_said_to_be_one_and_passes(f, inputs, n):
+    report = ag.gradcheck(f, *inputs)
+    assert report, report
+    first = [row for row in report.comparisons if row.order == 1 and row.where.startswith("input")]
+    assert sum(row.kinks for row in first) == n
+    if n:
+        assert f"passed ({n} elements at a kink)" in str(report)
+        assert re.search(r"at a kink \(or within 2e-07 of one\): slope \S+ to the left, \S+ to the right", str(report))
+
+
+@pytest.mark.parametrize("at_zero", [-0.1, 1.1, 7.0])
+def test_a_gradient_that_is_not_between_the_slopes_of_a_kink_fails(at_zero):
+    f = op(lambda x: np.maximum(x, 0), lambda g, x: g * np.where(x == 0, at_zero, x > 0))
+    report = ag.gradcheck(f, [0.0, 1.0], order=1)
+    assert not report
+    assert report.failed[0].index == (0,)
+    assert "not lie between the slopes" in str(report.cause)
+
+
+@pytest.mark.parametrize("at_zero", [0.0, 0.25, 1.0])
+def test_any_gradient_between_the_slopes_of_a_kink_passes(at_zero):
+    f = op(lambda x: np.maximum(x, 0), lambda g, x: g * np.where(x == 0, at_zero, x > 0))
+    assert ag.gradcheck(f, [0.0, 1.0], order=1)
+
+
+def test_a_wrong_element_is_found_among_kinks():
+    f = op(lambda x: np.maximum(x, 0), lambda g, x: g * np.where(x == 2, 1.5, x > 0))
+    report = ag.gradcheck(f, [0.0, 0.0, 2.0, 1.0], order=1)
+    row = report.failed[0]
+    assert (row.index, row.wrong) == ((2,), 1)
+
+
+@pytest.mark.parametrize("distance", [1e-5, 1e-7, 1e-9, 1e-12])
+def test_a_kink_nearby_is_no_failure(distance):
+    report = ag.gradcheck(ag.relu, [distance, -distance, 1.0])
+    assert report, report
+
+
+def test_where_the_kinks_of_several_ops_meet_the_gradient_passes():
+    """The slope of the whole is 1 to the right and 0.5 to the left, while each relu takes 0 at 0, as it may."""
+    first, second = np.array([[1.0, -1.0]]), np.array([[1.0], [-0.5]])
+
+    def f(x, relu=ag.relu):
+        return relu(x @ first) @ second
+
+    report = ag.gradcheck(f, [[0.0]], order=1)
+    assert report, report
+    assert "several ops are at a kink: each is right alone" in str(report)
+    wrong = op(lambda x: np.maximum(x, 0), lambda g, x: g * np.where(x == 0, 7.0, x > 0))
+    assert not ag.gradcheck(lambda x: f(x, wrong), [[0.0]], order=1)
+
+
+def test_a_function_that_bends_sharply_passes():
+    report = ag.gradcheck(lambda x: ag.sin(x * 1e5), [0.3, 1.1], order=1)
+    assert report, report
+    assert "where it settles" in str([row.how for row in report.comparisons])
+
+
+# ---------------------------------------------------------------------- dtypes
+
+
+def test_a_float32_gradient_is_compared_with_double_precision():
+    report = ag.gradcheck(ag.exp, np.array(POINTS, np.float32), order=1)
+    row = next(row for row in report.comparisons if row.where == "input 0 (3,) in float32")
+    assert row.labels == ("in float32", "in float64")
+    assert 0 < row.error <= row.tolerance < 1e-3
+    assert "rounding: 1,024 times eps" in row.why
+
+
+def test_a_rule_that_is_wrong_in_float32_alone_fails():
+    f = op(lambda x: np.sin(x), lambda g, x: g * ag.cos(x) * (1.01 if x.dtype == np.float32 else 1.0))
+    assert ag.gradcheck(f, POINTS, order=1)
+    report = ag.gradcheck(f, np.array(POINTS, np.float32), order=1)
+    assert not report
+    assert report.cause.name == "rounding"
+    assert "right in double precision" in str(report.cause)
+
+
+def test_what_cancels_in_float32_does_not_fail():
+    """The square of a difference of large numbers keeps few digits in float32, which is no fault of a rule."""
+    report = ag.gradcheck(lambda x: ag.square((x + 1e5) - 1e5), np.array(POINTS, np.float32), order=1)
+    assert report, report
+
+
+def test_a_function_that_computes_in_float32_is_checked_with_steps_for_float32():
+    f = lambda x: ag.astype(ag.sin(ag.astype(x, np.float32)), np.float64)  # noqa: E731
+    report = ag.gradcheck(f, POINTS, order=1)
+    assert report, report
+    wrong = lambda x: ag.astype(wrong_by(1.1)(ag.astype(x, np.float32)), np.float64)  # noqa: E731
+    assert not ag.gradcheck(wrong, POINTS, order=1)
+
+
+# ---------------------------------------------------------------------- what is no function
+
+
+def test_a_function_that_is_random_fails_as_such():
+    rng = np.random.default_rng(0)
+    report = ag.gradcheck(lambda x: x * rng.standard_normal(), POINTS)
+    assert not report
+    assert report.cause.name == "non-determinism"
+    assert "first run" in str(report)
+
+
+def test_a_forward_that_writes_into_its_input_fails_as_such():
+    def forward(x):
+        x *= 2
+        return x
+
+    report = ag.gradcheck(op(forward, lambda g: 2 * g), POINTS)
+    assert not report
+    assert report.cause.name == "mutation"
+    assert "before" in str(report)
+
+
+def test_a_rule_that_writes_into_what_it_was_given_fails_as_such_deep_in_the_graph():
+    def rule(g, x):
+        g *= 2
+        return g
+
+    report = ag.gradcheck(lambda x: ag.exp(op(lambda x: 2 * x, rule)(ag.sin(x))), POINTS)
+    assert report.cause.name == "mutation"
+    assert "what the rule of <lambda> was given" in str(report)
+
+
+# ---------------------------------------------------------------------- the complex step
+
+
+ANALYTIC = {"exp": ag.exp, "a product": lambda x: x * ag.sin(x), "a quotient": lambda x: 1 / (1 + x * x),
+            "a matrix product": lambda x: x @ ag.reshape(x, (3, 1)), "a sum": lambda x: (x * x).sum()}
+
+
+@pytest.mark.parametrize("name", ANALYTIC)
+def test_the_complex_step_is_right_to_machine_precision(name):
+    report = ag.gradcheck(ANALYTIC[name], POINTS, method="complex")
+    assert report, report
+    assert max(row.error for row in report.comparisons) < 1e-13
+
+
+def test_the_complex_step_sees_a_rule_that_is_wrong_by_one_in_a_billion():
+    assert ag.gradcheck(wrong_by(1 + 1e-9), POINTS, order=1)
+    assert not ag.gradcheck(wrong_by(1 + 1e-9), POINTS, order=1, method="complex")
+
+
+@pytest.mark.parametrize(("f", "says"), [
+    (ag.relu, "does not apply: relu does not take complex numbers"),
+    (ag.abs, "does not apply: abs makes a real number of a complex one"),
+    (lambda x: ag.sin(x) * ag.norm(x), "does not apply: norm makes a real number of a complex one"),
+    (lambda x: ag.conj(x) * x, "f is not analytic"),
+])
+def test_the_complex_step_is_refused_where_it_does_not_apply(f, says):
+    with pytest.raises(ValueError, match=f"gradcheck: the complex step .*{says}.*use method=\"central\""):
+        ag.gradcheck(f, POINTS, method="complex")
+
+
+def test_the_complex_step_is_refused_for_complex_inputs():
+    with pytest.raises(ValueError, match=r"needs real inputs, but input 0 \(1,\) is complex"):
+        ag.gradcheck(ag.exp, [1j], method="complex")
+
+
+# ---------------------------------------------------------------------- random directions
+
+
+def test_random_directions_alone_say_what_they_can_miss():
+    report = ag.gradcheck(ag.sin, np.linspace(0.1, 2, 10_000), order=1, directions=3)
+    assert [row.where for row in report.comparisons] == [f"random direction {k}" for k in (1, 2, 3)]
+    assert "3 random directions through 10000 elements" in str(report)
+    assert "shows as about 0.01 of its size" in str(report)
+
+
+def test_random_directions_call_f_a_few_times():
+    calls = []
+
+    def f(x: ag.Tensor) -> ag.Tensor:
+        calls.append(x)
+        return ag.sin(x)
+
+    assert ag.gradcheck(f, np.linspace(0.1, 2, 10_000), order=1, directions=2)
+    assert len(calls) <= 12
+
+
+def test_random_directions_find_a_wrong_rule():
+    assert not ag.gradcheck(wrong_by(1.001), np.linspace(0.1, 2, 1000), order=1, directions=2)
+
+
+# ---------------------------------------------------------------------- arguments
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (dict(method="forward"), 'method must be "central" or "complex", got \'forward\''),
+    (dict(directions=0), "directions must be at least 1"), (dict(max_elements=0), "max_elements must be at least 1"),
+    (dict(names=["a", "b"]), "1 inputs but 2 names"),
+])
+def test_arguments_that_mean_nothing_are_refused(arguments, says):
+    with pytest.raises(ValueError, match=f"gradcheck: {says}"):
+        ag.gradcheck(ag.sin, POINTS, **arguments)

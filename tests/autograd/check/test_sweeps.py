@@ -56,7 +56,8 @@ def test_the_sweep_of_a_report_that_passed_is_that_of_a_direction():
     report = ag.gradcheck(ag.exp, [0.3, 1.1], order=1)
     assert report.sweep()
     assert report.sweep().where == "random direction 1"
-    assert report.sweep(report.comparisons[0]).where == "input 0 (2,) at (0,)"
+    row = report.comparisons[0]
+    assert report.sweep(row).where == f"input 0 (2,) at {row.index}"
 
 
 def test_a_comparison_of_two_dtypes_has_no_steps():
