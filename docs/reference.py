@@ -202,8 +202,9 @@ def _paragraph(text: str) -> str:
         return f"```text\n{inspect.cleandoc(text)}\n```"
     if re.match(r"\S+(, \S+)*  +\S", lines[0]):
         return _table(lines)
-    return "".join(part if part.startswith("`") else re.sub(r"([*_<\[\]#|])", r"\\\1", part)
+    text = "".join(part if part.startswith("`") else re.sub(r"([*_<\[\]#|])", r"\\\1", part)
                    for part in re.split(r"(`+[^`]+`+)", text))
+    return _attributes(text)
 
 
 def _table(lines: list[str]) -> str:
@@ -219,7 +220,12 @@ def _table(lines: list[str]) -> str:
 
 
 def _inline(text: str) -> str:
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _attributes(escape(text, quote=False)))
+
+
+def _attributes(text: str) -> str:
+    """`.grad` as it is, by a dot that pdoc does not see: it would lead to the function autograd.grad."""
+    return re.sub(r"`\.(\w+[^`]*)`", r"<code>&#46;\1</code>", text)
 
 
 def main(argv: list[str] | None = None) -> None:

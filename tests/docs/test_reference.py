@@ -103,6 +103,13 @@ def test_annotations_stand_as_they_are_written(folder):
     assert "Union[" not in shown
 
 
+def test_an_attribute_that_is_called_like_a_function_does_not_lead_to_it(folder):
+    text = page_of(folder, "autograd")
+    assert "`.grad`" in ag.Tensor.__doc__
+    assert "<code>.grad</code>" in html.unescape(text)
+    assert '<a href="#grad">.grad' not in text
+
+
 def test_a_class_shows_how_it_is_made_and_its_documented_methods(folder):
     page = Page(page_of(folder, "nn"))
     assert {"Conv2d.__init__", "Module.parameters", "Module.state_dict"} <= page.ids
