@@ -21,10 +21,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pdoc import doc, render
-from pdoc.render_helpers import format_signature
-
 from autograd import Op
+
+try:
+    from pdoc import doc, render
+    from pdoc.render_helpers import format_signature
+except ModuleNotFoundError as error:
+    raise ImportError("docs/reference.py needs the package pdoc: pip install 'im2grad[docs]'") from error
 
 __all__ = ["MODULES", "build"]
 

@@ -139,6 +139,19 @@ def test_calling_a_checker_prints_the_verdict_and_returns_nothing(capsys):
     assert capsys.readouterr().out == "slope: not solved yet.\n"
 
 
+def test_a_function_without_return_is_told_apart_from_one_that_is_not_written():
+    def my_slope(f, x):
+        ...
+
+    def without_return(f, x):
+        slope = (f(x + 1e-5) - f(x - 1e-5)) / 2e-5
+        print(slope)
+
+    assert check.slope.verdict(my_slope).text == "slope: not solved yet."
+    assert check.slope.verdict(without_return).text == (
+        "slope: not solved yet (without_return returns None: a `return` may be missing).")
+
+
 def test_an_error_in_the_answer_is_told_with_its_line():
     def my_slope(f, x):
         return f(x) / nothing  # noqa: F821
