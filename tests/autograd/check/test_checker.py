@@ -298,7 +298,8 @@ def test_a_gradient_penalty_can_be_checked():
 
 
 @pytest.mark.parametrize(("f", "inputs", "n"), [
-    (ag.relu, [[0.0, 1.0, 0.0]], 2), (ag.abs, [[0.0, -2.0]], 0), (lambda x: ag.max_pool2d(x, 2), [np.ones((1, 2, 2, 1))], 4),
+    (ag.relu, [[0.0, 1.0, 0.0]], 2),
+    (ag.abs, [[0.0, -2.0]], 0), (lambda x: ag.max_pool2d(x, 2), [np.ones((1, 2, 2, 1))], 4),
     (ag.maximum, [[1.0, 2.0], [1.0, 3.0]], 0), (ag.floor, [[1.0, 1.5]], 1),
 ])
 def test_a_kink_is_said_to_be_one_and_passes(f, inputs, n):
