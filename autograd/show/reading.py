@@ -29,6 +29,8 @@ class Value:
     value, gradient  None where there is none; a number or an array
     is_watched       whether value and gradient are to be shown (Scalars, and graphs under `keep`)
     is_output        whether it is one of those that the graph was asked for
+    is_input         whether it is data: a leaf without a name beside others that have one, and a constant that has a
+                     name, or that an op is given which knows no result yet
     """
 
     kind: Literal["leaf", "constant", "result"]
@@ -39,17 +41,24 @@ class Value:
     gradient: Any = None
     is_watched: bool = False
     is_output: bool = False
+    is_input: bool = False
 
 
 @dataclass(eq=False)
 class Call:
-    """One call of an op; inputs and outputs come with their names ("" where there is nothing to tell apart)."""
+    """One call of an op; inputs and outputs come with their names ("" where there is nothing to tell apart).
+
+    order  ascends in the order of the forward; of Tensors, the order of the op's node
+    about  the first line of the op's docstring
+    """
 
     op: str
     params: dict[str, Any]
     inputs: list[tuple[str, Value]]
     scope: str
     outputs: list[tuple[str, Value]] = field(default_factory=list)
+    order: int = 0
+    about: str = ""
 
 
 Step = Value | Call
@@ -125,7 +134,7 @@ def _inputs_first(who: str, outputs: Sequence[Any], inputs: Callable[[Any], Sequ
 def _scalar_steps(order: list[Scalar], outputs: list[Scalar], names: dict[Any, str]) -> Iterator[Step]:
     values: dict[Scalar, Value] = {}
     roots = set(outputs)
-    for scalar in order:
+    for place, scalar in enumerate(order):
         kind: Literal["leaf", "result"] = "result" if scalar._parents else "leaf"
         value = values[scalar] = Value(kind, names.get(scalar, ""), value=scalar.data, gradient=scalar.grad,
                                        is_watched=True, is_output=scalar in roots)
@@ -134,7 +143,7 @@ def _scalar_steps(order: list[Scalar], outputs: list[Scalar], names: dict[Any, s
             continue
         inputs = [values[parent] for parent in scalar._parents]
         sides = ("left", "right") if scalar._op in ("-", "/", "**") else ("",) * len(inputs)
-        yield Call(scalar._op, {}, list(zip(sides, inputs, strict=True)), "", [("", value)])
+        yield Call(scalar._op, {}, list(zip(sides, inputs, strict=True)), "", [("", value)], order=place)
 
 
 # -------------------------------------------------------------------- Tensors
@@ -162,7 +171,8 @@ class _TensorReader:
             elif node.index is not None:
                 calls[node.parents[0]].outputs.append((_output_name(node), self._result(node)))
             else:
-                call = calls[node] = Call(node.op.name, _given(node), self._inputs(node), _printable(node.scope))
+                call = calls[node] = Call(node.op.name, _given(node), self._inputs(node), _printable(node.scope),
+                                          order=node.order, about=(node.op.__doc__ or "").strip().partition("\n")[0])
                 steps.append(call)
                 if node.outputs is None:
                     call.outputs.append(("", self._result(node)))
@@ -170,6 +180,7 @@ class _TensorReader:
 
     def _leaf(self, node: Node) -> Value:
         leaf = self._value("leaf", node)
+        leaf.is_input = bool(self.names) and not leaf.name
         tensor = node.tensor and node.tensor()
         if self.is_watched and tensor is not None and tensor._node is node:
             leaf.value = tensor.data
@@ -189,11 +200,14 @@ class _TensorReader:
 
     def _inputs(self, node: Node) -> list[tuple[str, Value]]:
         saved = _saved_by_name(node)
+        is_first = all(parent is None or parent.is_leaf for parent in node.parents)
         inputs = []
         for index, parent in enumerate(node.parents):
             name = node.op.input_name(index)
             value = self._constant(node, index, saved) if parent is None else self.values[parent]
             if value is not None:
+                if parent is None:
+                    value.is_input = bool(value.name or (value.shape and is_first))
                 inputs.append((name, value))
         return inputs if len(node.parents) > 1 else [("", value) for _, value in inputs]
 
