@@ -16,7 +16,7 @@ from ..graph import Node
 from ..scalar import Scalar
 from ..tensor import Tensor, value_of
 
-__all__ = ["Call", "Named", "Step", "Value", "read_graph"]
+__all__ = ["Call", "Named", "Step", "Value", "first_line", "given_params", "read_graph"]
 
 Named = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
@@ -31,6 +31,7 @@ class Value:
     is_output        whether it is one of those that the graph was asked for
     is_input         whether it is data: a leaf without a name beside others that have one, and a constant that has a
                      name, or that an op is given which knows no result yet
+    origin           the Scalar or the Node that it was read from; None for a constant
     """
 
     kind: Literal["leaf", "constant", "result"]
@@ -42,14 +43,16 @@ class Value:
     is_watched: bool = False
     is_output: bool = False
     is_input: bool = False
+    origin: Any = None
 
 
 @dataclass(eq=False)
 class Call:
     """One call of an op; inputs and outputs come with their names ("" where there is nothing to tell apart).
 
-    order  ascends in the order of the forward; of Tensors, the order of the op's node
-    about  the first line of the op's docstring
+    order   ascends in the order of the forward; of Tensors, the order of the op's node
+    about   the first line of the op's docstring
+    origin  the Scalar or the Node that it was read from
     """
 
     op: str
@@ -59,6 +62,7 @@ class Call:
     outputs: list[tuple[str, Value]] = field(default_factory=list)
     order: int = 0
     about: str = ""
+    origin: Any = None
 
 
 Step = Value | Call
@@ -137,13 +141,13 @@ def _scalar_steps(order: list[Scalar], outputs: list[Scalar], names: dict[Any, s
     for place, scalar in enumerate(order):
         kind: Literal["leaf", "result"] = "result" if scalar._parents else "leaf"
         value = values[scalar] = Value(kind, names.get(scalar, ""), value=scalar.data, gradient=scalar.grad,
-                                       is_watched=True, is_output=scalar in roots)
+                                       is_watched=True, is_output=scalar in roots, origin=scalar)
         if not scalar._parents:
             yield value
             continue
         inputs = [values[parent] for parent in scalar._parents]
         sides = ("left", "right") if scalar._op in ("-", "/", "**") else ("",) * len(inputs)
-        yield Call(scalar._op, {}, list(zip(sides, inputs, strict=True)), "", [("", value)], order=place)
+        yield Call(scalar._op, {}, list(zip(sides, inputs, strict=True)), "", [("", value)], order=place, origin=scalar)
 
 
 # -------------------------------------------------------------------- Tensors
@@ -171,8 +175,8 @@ class _TensorReader:
             elif node.index is not None:
                 calls[node.parents[0]].outputs.append((_output_name(node), self._result(node)))
             else:
-                call = calls[node] = Call(node.op.name, _given(node), self._inputs(node), _printable(node.scope),
-                                          order=node.order, about=(node.op.__doc__ or "").strip().partition("\n")[0])
+                call = calls[node] = Call(node.op.name, given_params(node), self._inputs(node), _printable(node.scope),
+                                          order=node.order, about=first_line(node.op), origin=node)
                 steps.append(call)
                 if node.outputs is None:
                     call.outputs.append(("", self._result(node)))
@@ -195,7 +199,7 @@ class _TensorReader:
 
     def _value(self, kind: Literal["leaf", "result"], node: Node) -> Value:
         value = self.values[node] = Value(kind, self.names.get(node, ""), node.shape, node.dtype,
-                                          is_watched=self.is_watched, is_output=node in self.roots)
+                                          is_watched=self.is_watched, is_output=node in self.roots, origin=node)
         return value
 
     def _inputs(self, node: Node) -> list[tuple[str, Value]]:
@@ -232,13 +236,18 @@ class _TensorReader:
         return Value("constant", name, array.shape, array.dtype, array, is_watched=self.is_watched)
 
 
+def first_line(op: Any) -> str:
+    """What an op computes: the first line of its docstring."""
+    return (op.__doc__ or "").strip().partition("\n")[0]
+
+
 def _output_name(node: Node) -> str:
     """The name of one output of several."""
     names = node.op.output_names
     return names[node.index] if names else f"[{node.index}]"
 
 
-def _given(node: Node) -> dict[str, Any]:
+def given_params(node: Node) -> dict[str, Any]:
     """The parameters that tell something: neither None nor what they are by default (a pair of it, too)."""
     return {name: value for name, value in node.params.items()
             if value is not None and repr(value) not in _as_default(node.op.defaults.get(name))}
