@@ -25,7 +25,7 @@ from .ops.elementwise import add, astype, real
 from .ops.shape import sum_to
 from .tensor import Tensor, as_array, wrap
 
-__all__ = ["backward", "fit", "gradients"]
+__all__ = ["backward", "fit", "gradients", "seed_of"]
 
 _PLAIN_TYPES = frozenset([np.ndarray, np.float32, np.float64])  # of gradients that need no second look
 
@@ -115,7 +115,7 @@ class _Pass:
                 raise TypeError(f"backward: expected a Tensor, got {type(y).__name__}")
             if y._node is None:
                 continue
-            seed = _seed(y, g)
+            seed = seed_of(y, g)
             self.roots.append(y._node)
             self._add(y._node, seed if create_graph else seed._array)
         if not self.roots:
@@ -314,7 +314,7 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
     return len(shape) <= len(to) and all(n in (1, m) for n, m in pairs)
 
 
-def _seed(y: Tensor, g: Any) -> Tensor:
+def seed_of(y: Tensor, g: Any) -> Tensor:
     """The cotangent to start from: ones for a single real number, else what is given, checked."""
     if g is None:
         if y.size != 1:

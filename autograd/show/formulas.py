@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..graph import Node, recording
+from ..scalar import Scalar
 from ..tensor import Tensor, wrap
 from .keeping import keep
 from .reading import first_line, given_params
 from .text import numbers_text, params_text
 
-__all__ = ["Formula", "Term", "explained", "rule_terms", "scalar_terms", "without_g"]
+__all__ = ["Formula", "Term", "explained", "renamed", "rule_terms", "scalar_method", "scalar_terms", "without_g"]
 
 _MOST = 24  # terms of a formula; a longer one is no easier to read than the source
 
@@ -195,6 +196,13 @@ def without_g(term: Term) -> Term | None:
 # -------------------------------------------------------------------- from terms to MathML
 
 
+def renamed(term: Term, names: dict[str, str]) -> Term:
+    """The term with other names in it."""
+    if term.op == "name":
+        return name(names.get(term.text, term.text))
+    return replace(term, parts=tuple(renamed(part, names) for part in term.parts))
+
+
 def explained(term: Term) -> dict[str, str]:
     """What the ops do that a formula writes as calls: their names and the first lines of their docstrings."""
     found = {term.op: term.about} if term.about and term.op not in _NOTATION else {}
@@ -210,10 +218,9 @@ class Formula:
     '<math display="block"><mfrac><mi>∂L</mi><mi>∂x</mi></mfrac><mo>=</mo><mi>g</mi><mo>·</mo><mi>y</mi></math>'
     """
 
-    def __init__(self, above: str, below: str, term: Term, value: str = "") -> None:
+    def __init__(self, above: str, below: str, term: Term) -> None:
         left = f"<mfrac>{_identifier(above)}{_identifier(below)}</mfrac>" if below else _identifier(above)
-        right = f"<mo>=</mo><mn>{html.escape(value)}</mn>" if value else ""
-        self.mathml = f'<math display="block">{left}<mo>=</mo>{_write(term)}{right}</math>'
+        self.mathml = f'<math display="block">{left}<mo>=</mo>{_write(term)}</math>'
 
 
 # How strongly a term holds together: a part that holds less than its place asks for gets parentheses.
@@ -256,8 +263,8 @@ def _call(function: str, term: Term) -> str:
 
 def _identifier(text: str) -> str:
     """A name; greek letters and one letter alone are slanted, as mathematics has it."""
-    base, bracket, index = text.partition("[")
-    if bracket:
+    base, sign, index = text.replace(" #", "[").partition("[")  # xs[0], sum #2
+    if sign:
         return f"<msub><mi>{html.escape(base)}</mi><mn>{html.escape(index.rstrip(']').replace('][', ','))}</mn></msub>"
     return f"<mi>{html.escape(text)}</mi>"
 
@@ -393,6 +400,17 @@ _SCALAR_TERMS = {
     "sigmoid": (_of("sigmoid", _A), _of("multiply", _OUT, _of("subtract", _ONE, _OUT))),
     "relu": (_of("maximum", _A, number("0")), Term("relu_grad", (_ONE, _A))),
 }
+
+
+_SCALAR_METHODS = {"+": Scalar.__add__, "-": Scalar.__sub__, "*": Scalar.__mul__, "/": Scalar.__truediv__,
+                   "neg": Scalar.__neg__}
+
+
+def scalar_method(op: str) -> Callable:
+    """The method of Scalar that an op of that label comes from."""
+    if op.startswith("**"):
+        return Scalar.__pow__
+    return _SCALAR_METHODS.get(op) or getattr(Scalar, op)
 
 
 def scalar_terms(op: str) -> tuple[Term, ...]:

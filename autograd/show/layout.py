@@ -45,7 +45,8 @@ class Placed:
     frames: dict[Frame, Place]
 
 
-def place(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]], frames: Sequence[Frame] = ()) -> Placed:
+def place(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]],
+          frames: Sequence[Frame] = ()) -> Placed:
     """Lays out boxes of these sizes (width, height in points), with edges between them, from top to bottom.
 
     Raises ImportError where neither Graphviz's `dot` nor the package pygraphviz is there.

@@ -9,15 +9,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from .text import numbers_text
 
-__all__ = ["Layout", "Packer", "layout_of"]
+__all__ = ["Layout", "Packer"]
 
-Layout = str  # "": axes mean nothing in particular; "images": (N, H, W, C); "kernels": (KH, KW, C, O)
+Layout = Literal["", "images", "maps", "kernels"]  # nothing in particular; (N, H, W, C) twice; (KH, KW, C, O)
 
 _FEW = 64  # so many numbers are written out
 _WIDEST = 8  # where no row of them is longer
@@ -26,13 +26,6 @@ _BUDGET = 1_000_000  # characters for all heat maps of a page, which is to stay 
 _TILES = 16  # planes of one array that are shown
 _STEPS = 32767  # of the scale, on each side of zero
 _NOT_FINITE = -32768
-
-
-def layout_of(op: str, input_name: str) -> Layout:
-    """What the axes of an op's input are."""
-    if op.startswith(("conv2d", "max_pool2d", "avg_pool2d")):
-        return {"x": "images", "dout": "images", "w": "kernels"}.get(input_name, "")
-    return ""
 
 
 class Packer:
@@ -57,8 +50,8 @@ class Packer:
     def packed(self) -> tuple[list[dict[str, Any]], int]:
         """The arrays as plain data, and the resolution to which the large ones were cut."""
         large = [(array, layout) for array, layout in self.arrays if not _is_few(array)]
-        resolution = next((r for r in _RESOLUTIONS if sum(_cost(array, layout, r) for array, layout in large) <= _BUDGET),
-                          _RESOLUTIONS[-1])
+        costs = {r: sum(_cost(array, layout, r) for array, layout in large) for r in _RESOLUTIONS}
+        resolution = next((r for r, cost in costs.items() if cost <= _BUDGET), _RESOLUTIONS[-1])
         return [_numbers(array) if _is_few(array) else _heat_map(array, layout, resolution)
                 for array, layout in self.arrays], resolution
 
@@ -100,7 +93,7 @@ def _planes(array: np.ndarray, layout: Layout) -> tuple[np.ndarray, str]:
     if array.ndim == 4 and layout == "kernels":
         kh, kw, c, o = array.shape
         return array.transpose(3, 2, 0, 1).reshape(o * c, kh, kw), "kernel"  # (KH, KW, C, O) -> (O*C, KH, KW)
-    if array.ndim == 4 and layout == "images":
+    if array.ndim == 4 and layout in ("images", "maps"):
         n, h, w, c = array.shape
         return array.transpose(0, 3, 1, 2).reshape(n * c, h, w), "channel"  # (N, H, W, C) -> (N*C, H, W)
     return array.reshape(-1, *array.shape[-2:]), "plane"  # (.., H, W) -> (T, H, W)
@@ -162,7 +155,7 @@ def _smaller(planes: np.ndarray, resolution: int) -> np.ndarray:
 
 
 def _in_steps(cells: np.ndarray, scale: float) -> str:
-    """Base64 of little-endian 16-bit whole numbers: -32767 to 32767 for -scale to scale, -32768 for what is not finite."""
+    """Base64 of 16-bit whole numbers, low byte first: -32767 to 32767 for -scale to scale, -32768 for not finite."""
     with np.errstate(all="ignore"):
         steps = np.rint(cells / scale * _STEPS) if scale else np.zeros(cells.shape)
     steps = np.where(np.isfinite(cells), steps, _NOT_FINITE)

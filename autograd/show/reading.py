@@ -16,7 +16,7 @@ from ..graph import Node
 from ..scalar import Scalar
 from ..tensor import Tensor, value_of
 
-__all__ = ["Call", "Named", "Step", "Value", "first_line", "given_params", "read_graph"]
+__all__ = ["Call", "Named", "Step", "Value", "first_line", "given_params", "read_graph", "saved_by_name"]
 
 Named = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
@@ -203,7 +203,7 @@ class _TensorReader:
         return value
 
     def _inputs(self, node: Node) -> list[tuple[str, Value]]:
-        saved = _saved_by_name(node)
+        saved = saved_by_name(node)
         is_first = all(parent is None or parent.is_leaf for parent in node.parents)
         inputs = []
         for index, parent in enumerate(node.parents):
@@ -257,7 +257,7 @@ def _as_default(default: Any) -> tuple[str, str]:
     return repr(default), repr((default, default))
 
 
-def _saved_by_name(node: Node) -> dict[str, Any]:
+def saved_by_name(node: Node) -> dict[str, Any]:
     """What the node saved for its rules, by the names that they ask for; {} once it is freed."""
     if not node.saved:
         return {}

@@ -44,13 +44,12 @@ def source_of(function: Any) -> Source | None:
     return Source(where, text) if text else None
 
 
-def helpers_of(function: Any) -> list[Source]:
+def helpers_of(function: Any) -> list[FunctionType]:
     """The private functions beside a rule that it calls."""
     if not isinstance(function, FunctionType):
         return []
     called = [function.__globals__.get(name) for name in _names(function.__code__) if name.startswith("_")]
-    sources = [source_of(helper) for helper in called if isinstance(helper, FunctionType)]
-    return [source for source in sources if source]
+    return [helper for helper in called if isinstance(helper, FunctionType)]
 
 
 def _names(code: CodeType) -> list[str]:
@@ -69,7 +68,7 @@ def _function_text(function: FunctionType) -> str:
 
 
 def _lambda_text(code: CodeType, source: str) -> str:
-    """The lambda whose body holds all instructions of `code`: several may stand on one line, with the same arguments."""
+    """The lambda whose body holds all instructions of `code`: several may stand on a line, with the same arguments."""
     try:
         tree = ast.parse(source)
     except SyntaxError:  # the lines of a notebook's cell may have its magics in them

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ..backward import fit, gradients
+from ..backward import fit, gradients, seed_of
 from ..graph import Node, Observer, observe
 from ..scalar import Scalar, _parents_first
 from ..tensor import Tensor, wrap
 from .reading import Call, Step, Value
 
-__all__ = ["Contribution", "Pull", "record_pulls"]
+__all__ = ["Contribution", "Pull", "Tape", "record_pass"]
 
 
 @dataclass(eq=False)
@@ -51,25 +51,37 @@ class Contribution:
 class Pull:
     """The rules of one call at work: the gradient that comes in for each output, and what goes on to the inputs.
 
-    hooked  whether a hook has changed the gradient that came in
+    gradient  one for each output of the call
+    whole     the same as the rules get it: a tuple where the op has several outputs
+    hooked    whether a hook has changed the gradient that came in
     """
 
     call: Call
     gradient: list[Any]
+    whole: Any
     contributions: list[Contribution] = field(default_factory=list)
     hooked: bool = False
 
 
-def record_pulls(y: Scalar | Tensor, g: Any, steps: list[Step]) -> list[Pull]:
-    """Runs the backward pass of y, whose graph is `steps`, and gives the pulls in the order in which they ran."""
-    pulls = _scalar_pulls(y, steps) if isinstance(y, Scalar) else _tensor_pulls(y, g, steps)
+@dataclass(eq=False)
+class Tape:
+    """A whole pass: where it starts, with which cotangent, and the pulls in the order in which they ran."""
+
+    output: Value
+    seed: Any
+    pulls: list[Pull] = field(default_factory=list)
+
+
+def record_pass(y: Scalar | Tensor, g: Any, steps: list[Step]) -> Tape:
+    """Runs the backward pass of y, whose graph is `steps`."""
+    tape = _scalar_pass(y, steps) if isinstance(y, Scalar) else _tensor_pass(y, g, steps)
     counts: dict[Value, int] = {}
-    for contribution in (contribution for pull in pulls for contribution in pull.contributions):
+    for contribution in (contribution for pull in tape.pulls for contribution in pull.contributions):
         counts[contribution.to] = contribution.nth
-    for pull in pulls:
+    for pull in tape.pulls:
         for contribution in pull.contributions:
             contribution.of = counts[contribution.to]
-    return pulls
+    return tape
 
 
 class _Sums:
@@ -89,40 +101,39 @@ class _Sums:
 # -------------------------------------------------------------------- Scalars
 
 
-def _scalar_pulls(y: Scalar, steps: list[Step]) -> list[Pull]:
+def _scalar_pass(y: Scalar, steps: list[Step]) -> Tape:
     calls = {step.origin: step for step in steps if isinstance(step, Call)}
     values = {step.origin: step for step in steps if isinstance(step, Value)}
     values.update((origin, call.outputs[0][1]) for origin, call in calls.items())
-    sums = _Sums({values[y]: 1.0})
-    pulls = []
+    tape = Tape(values[y], 1.0)
+    sums = _Sums({tape.output: tape.seed})
     for scalar in reversed(_parents_first(y)):
         grad = sums.sums.get(values[scalar], 0.0)
         if scalar not in calls or grad == 0.0:  # as Scalar.backward has it: there is nothing to pass on
             continue
-        pull = Pull(calls[scalar], [grad])
+        pull = Pull(calls[scalar], [grad], grad)
         for index, (parent, slope) in enumerate(zip(scalar._parents, scalar._local, strict=True)):
             contribution = sums.add(index, values[parent], grad * slope, grad * slope)
             contribution.local = slope
             pull.contributions.append(contribution)
-        pulls.append(pull)
-    return pulls
+        tape.pulls.append(pull)
+    return tape
 
 
 # -------------------------------------------------------------------- Tensors
 
 
-def _tensor_pulls(y: Tensor, g: Any, steps: list[Step]) -> list[Pull]:
+def _tensor_pass(y: Tensor, g: Any, steps: list[Step]) -> Tape:
     nodes = [step.origin for step in steps if isinstance(step, Value)]
     leaves = [wrap(np.empty(0), node) for node in nodes]  # stand-ins: a leaf's own Tensor may be gone
-    seed = np.ones(y.shape, y.dtype) if g is None else np.asarray(g.data if isinstance(g, Tensor) else g, y.dtype)
-    recorder = _Recorder(steps, y, seed)
+    recorder = _Recorder(steps, y, seed_of(y, g).data)
 
     def run() -> None:
         with observe(recorder):
             gradients(y, leaves, g=g, retain_graph=True)
 
     Context().run(run)  # a context of its own: no other observer (keep, profile) is to take this for the user's pass
-    return recorder.pulls
+    return recorder.tape
 
 
 class _Recorder(Observer):
@@ -131,25 +142,26 @@ class _Recorder(Observer):
         self.values = {step.origin: step for step in steps if isinstance(step, Value)}
         for call in self.calls.values():
             self.values.update((value.origin, value) for _, value in call.outputs)
-        self.sums = _Sums({self.values[y._node]: seed})
-        self.pulls: list[Pull] = []
+        self.tape = Tape(self.values[y._node], seed)
+        self.sums = _Sums({self.tape.output: seed})
 
     def around_rule(self, node: Node, index: int | None, g: Any, run: Callable[[], Any]) -> Any:
         given = run()
-        if not self.pulls or self.pulls[-1].call.origin is not node:
-            self.pulls.append(self._pull(node, g))
+        pulls = self.tape.pulls
+        if not pulls or pulls[-1].call.origin is not node:
+            pulls.append(self._pull(node, g))
         for i, part in enumerate(given) if index is None else ((index, given),):
             parent = node.parents[i]
             if parent is not None and part is not None:
-                self.pulls[-1].contributions.append(self._contribution(node, i, g, part, parent, index is None))
+                pulls[-1].contributions.append(self._contribution(node, i, g, part, parent, index is None))
         return given
 
     def _pull(self, node: Node, g: Any) -> Pull:
         call = self.calls[node]
         if node.outputs is not None:  # one gradient for each output that is part of the graph
-            return Pull(call, [g[value.origin.index] for _, value in call.outputs])
+            return Pull(call, [g[value.origin.index] for _, value in call.outputs], g)
         expected = self.sums.sums.get(call.outputs[0][1])
-        return Pull(call, [g], hooked=not _same(expected, g))
+        return Pull(call, [g], g, hooked=not _same(expected, g))
 
     def _contribution(self, node: Node, index: int, g: Any, given: Any, parent: Node, is_joint: bool) -> Contribution:
         part = fit(given, node, index)
