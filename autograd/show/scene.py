@@ -22,7 +22,8 @@ __all__ = ["scene"]
 _LINE = 17.0  # height of a line of a box in points
 _NARROWEST, _WIDEST = 112.0, 200.0
 _LISTED = 12  # ops of a folded group that are named
-_SCALAR_RESULTS = {"+": "sum", "-": "difference", "*": "product", "/": "quotient", "**": "power", "neg": "negative"}
+_PARAMETERS = 40  # parameters of a folded group that are shown
+_SCALAR_RESULTS = {"+": "sum", "-": "difference", "*": "product", "/": "quotient", "neg": "negative"}
 _KERNEL_OPS = ("conv2d", "conv2d_input_grad")
 
 
@@ -100,10 +101,11 @@ class _Scene:
                     "inputs": [[name, self.value(value)] for name, value in item.inputs],
                     "outputs": [[name, self.value(value)] for name, value in item.outputs]}
         calls = self.folding.calls_of(item)
-        return {"kind": "group", "title": item.name, "scope": item.scope, "ops": item.n_ops, "times": item.times,
+        return {"kind": "group", "title": item.name, "cut": item.kind == "cut", "scope": item.scope, "ops": item.n_ops,
+                "unlisted": max(len(self.folding.parameters(item)) - _PARAMETERS, 0),
                 "listed": [call.op for call in calls[:_LISTED]],
                 "inputs": [["", self.value(value)] for value in self.folding.inputs(item)],
-                "parameters": [self.value(value) for value in self.folding.parameters(item)],
+                "parameters": [self.value(value) for value in self.folding.parameters(item)[:_PARAMETERS]],
                 "outputs": [["", self.value(value)] for value in self.folding.outputs(item)]}
 
     def value(self, value: Value) -> int:
@@ -111,7 +113,7 @@ class _Scene:
         if value not in self.values:
             self.values[value] = len(self.value_data)
             self.value_data.append({
-                "label": self.labels[value], "kind": value.kind, "array": self.packer.add(value.value, self.layout(value)),
+                "label": self.labels[value], "named": bool(value.name), "kind": value.kind, "array": self.packer.add(value.value, self.layout(value)),
                 "shape": None if value.shape is None else list(value.shape), "dtype": value.dtype and str(value.dtype)})
         return self.values[value]
 
@@ -176,7 +178,7 @@ class _Scene:
         given: dict[Value, list[Contribution]] = {}
         for part in (part for pull in pulls for part in pull.contributions):
             given.setdefault(part.to, []).append(part)
-        leaving = [*self.folding.inputs(block), *self.folding.parameters(block)]
+        leaving = [*self.folding.inputs(block), *self.folding.parameters(block)[:_PARAMETERS]]
         return {"box": self.numbers[block], "rules": sum(len(pull.contributions) for pull in pulls), "named": [],
                 "gradients": [[self.value(value), self.gradient(arrived.get(value), value)]
                               for value in self.folding.outputs(block)],
@@ -267,7 +269,7 @@ def _param_text(value: Any) -> str:
 
 def _labels(folding: Folding) -> dict[Value, str]:
     """What each value is called: by its name, else by the op that made it, with a number where there are several."""
-    made = [(_SCALAR_RESULTS.get(call.op.rstrip("0123456789.e+-") if call.op.startswith("**") else call.op, call.op), name, value) for call in folding.calls for name, value in call.outputs]
+    made = [(_word(call.op), name, value) for call in folding.calls for name, value in call.outputs]
     totals: dict[str, int] = {}
     for op, _, _ in made:
         totals[op] = totals.get(op, 0) + 1
@@ -286,11 +288,18 @@ def _labels(folding: Folding) -> dict[Value, str]:
     return labels
 
 
+def _word(op: str) -> str:
+    """An op's name as part of a label: those of Scalars are signs."""
+    return "power" if op.startswith("**") else _SCALAR_RESULTS.get(op, op)
+
+
 def _source_label(value: Value, input_name: str) -> str:
     array = None if value.value is None else np.asarray(value.value)
     if array is not None and array.size == 1 and (value.kind == "constant" or value.dtype is None):
         return numbers_text(array.item())
-    return input_name or ("constant" if value.kind == "constant" else "leaf")
+    if value.kind == "constant":  # "target" and "indices[0]" tell something, "y" would be taken for the result
+        return input_name if len(input_name) > 1 else "constant"
+    return input_name or "leaf"
 
 
 def _frame(block: Block) -> Frame:

@@ -96,7 +96,7 @@ function heatMap(array) {
   const perTile = array.image === 3 ? 3 : 1;
   const tiles = count / perTile;
   const gap = tiles > 1 ? 1 : 0;
-  const across = Math.min(tiles, width * 8 > 320 ? 4 : 8);
+  const across = width <= 11 ? Math.min(tiles, 8) : Math.ceil(Math.sqrt(tiles));
   const down = Math.ceil(tiles / across);
   const cellsWide = across * (width + gap) - gap;
   const cellsHigh = down * (height + gap) - gap;
@@ -109,10 +109,10 @@ function heatMap(array) {
   paint(canvas, array, perTile, tile);
   canvas.addEventListener('themechange', () => paint(canvas, array, perTile, tile));
   const words = heatMapWords(array, tiles);
-  canvas.setAttribute('aria-label', words.join('. '));
+  canvas.setAttribute('aria-label', words.join('; '));
   const scale = array.image ? null : scaleBar(array.scale);
-  const shown = make('p', 'about', {}, words.join('. '));
-  showUnderPointer(canvas, array, perTile, tile, tiles, shown, words.join('. '));
+  const shown = make('p', 'about', {}, words.join('; '));
+  showUnderPointer(canvas, array, perTile, tile, tiles, shown, words.join('; '));
   return [canvas, scale, shown].filter(Boolean);
 }
 

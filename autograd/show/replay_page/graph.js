@@ -43,7 +43,7 @@ function drawGraph() {
 
 function drawBox(box, number) {
   const [x, y, width, height] = box.place;
-  const title = box.kind === 'group' ? `${box.title} · ${box.ops} ops` : box.title;
+  const title = groupTitle(box);
   const texts = [draw('text', { class: 'title', x, y: y - height / 2 + 20 }, clipped(title, width, 7.4))];
   const value = draw('text', { class: 'amount', x, y: y - height / 2 + 37 });
   const derived = draw('text', { class: 'amount derived', x, y: y - height / 2 + 53 });
@@ -53,6 +53,11 @@ function drawBox(box, number) {
   group.addEventListener('click', () => { if (!wasDragged) goToBox(number); });
   boxElements.push({ group, value, derived });
   return group;
+}
+
+/** A folded group with the number of its ops, unless its title says that already. */
+function groupTitle(box) {
+  return box.kind !== 'group' || box.cut ? box.title : `${box.title} · ${box.ops} ops`;
 }
 
 function drawFrame(frame, number) {

@@ -49,10 +49,10 @@ function titleOf(event) {
   if (event === SEED) return 'The backward pass starts';
   if (event === END) return 'All gradients';
   const box = data.boxes[boxAt(event)];
-  if (box.kind === 'group') return `${box.title} · ${box.ops} ops`;
+  if (box.kind === 'group') return groupTitle(box);
   const output = labelOf(box.outputs[0][1]);
   if (box.outputs.length > 1 || output === box.op) return box.op;
-  return output.startsWith(`${box.op} #`) ? output : `${output} = ${box.op}`;
+  return data.values[box.outputs[0][1]].named ? `${output} = ${box.op}` : output;
 }
 
 function storyOf(step) {
@@ -68,12 +68,19 @@ function storyOf(step) {
 function tellStart() {
   const given = data.boxes.filter((box) => ['leaf', 'constant'].includes(box.kind)).map((box) => box.outputs[0][1]);
   const inside = data.boxes.flatMap((box) => box.parameters || []);
-  const rows = [...given, ...inside].map((value) => valueRow(value, 0));
+  const rows = withMore([...given, ...inside], (value) => valueRow(value, 0));
   return [
     ...data.notes.map((text) => make('p', 'notice', {}, text)),
     make('p', '', {}, 'The calculation starts from these values. Step forward to see each op compute its result, then on into the backward pass.'),
     make('div', 'pairs', {}, ...rows),
   ];
+}
+
+/** A row for each value, up to as many as can be looked through. */
+function withMore(values, row) {
+  const rows = values.slice(0, 100).map(row);
+  if (values.length > 100) rows.push(make('p', 'quiet', {}, `and ${values.length - 100} more`));
+  return rows;
 }
 
 function valueRow(value, event) {
@@ -93,7 +100,7 @@ function tellSeed() {
 
 function tellEnd() {
   const leaves = [...data.values.keys()].filter((value) => data.values[value].kind === 'leaf');
-  const rows = leaves.map((value) => pair(`∂L/∂${labelOf(value)}`, make('div', '', { 'data-gradient-of': labelOf(value) }, gradientElement(value, END, 'gradient'))));
+  const rows = withMore(leaves, (value) => pair(`∂L/∂${labelOf(value)}`, make('div', '', { 'data-gradient-of': labelOf(value) }, gradientElement(value, END, 'gradient'))));
   return [make('p', '', {}, 'Nothing is left to pull back. These are the gradients of L by what was given: what y.backward() adds to each .grad.'), make('div', 'pairs', {}, ...rows)];
 }
 
@@ -116,7 +123,7 @@ function tellForward(box, event) {
 
 function groupWords(box) {
   const more = box.ops > box.listed.length ? `, and ${box.ops - box.listed.length} more` : '';
-  return `${box.ops} ops shown as one: ${box.listed.join(', ')}${more}.${box.times > 1 ? ` A chain of ${box.times} equal stretches.` : ''}`;
+  return `${box.ops} ops shown as one: ${box.listed.join(', ')}${more}.${box.unlisted ? ` Its first parameters are shown; there are ${box.unlisted} more.` : ''}`;
 }
 
 // ------------------------------------------------------------ backward
