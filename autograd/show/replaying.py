@@ -15,7 +15,7 @@ from ..graph import Node
 from ..scalar import Scalar
 from ..tensor import Tensor
 from .folding import Folding, View
-from .reading import Call, Named, Step, Value, read_graph, saved_by_name
+from .reading import Call, Named, Step, read_graph, saved_by_name
 from .scene import scene
 from .tape import Tape, record_pass
 

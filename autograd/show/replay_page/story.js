@@ -203,7 +203,7 @@ function tellSum(part, label) {
   const sign = (text) => make('span', 'sign', {}, text);
   const terms = part.before === null ? [term(`∂L/∂${label} =`, part.after, 'after')]
     : [term('so far', part.before, 'before'), sign('+'), term('this', part.part, 'added'), sign('='), term(`∂L/∂${label}`, part.after, 'after')];
-  return make('div', '', { 'data-gradient-of': label }, make('h4', '', {}, `Added to ∂L/∂${label}`), make('div', 'sum', {}, ...terms), make('p', part.of > 1 ? 'note' : 'quiet', {}, whyText(part, label)));
+  return make('div', '', { 'data-gradient-of': label, 'data-complete': part.nth + part.count - 1 === part.of }, make('h4', '', {}, `Added to ∂L/∂${label}`), make('div', 'sum', {}, ...terms), make('p', part.of > 1 ? 'note' : 'quiet', {}, whyText(part, label)));
 }
 
 function whyText(part, label) {
