@@ -116,7 +116,7 @@ def test_the_readme_of_this_project_has_both_lines(checkout):
 
 
 def extras(folder, uid, *programs):
-    """.ci/extras for a user of that number, where the PATH has these programs alone; what each is called with is told."""
+    """.ci/extras for a user of that number, with these programs alone, which tell what they are called with."""
     program(folder, "id", f"echo {uid}")
     for name in programs:
         program(folder, name, f'echo "{name} $*"' + ("; exec \"$@\"" if name == "sudo" else ""))

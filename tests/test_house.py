@@ -250,6 +250,11 @@ class TestWheel:
     def test_no_source_file_is_forgotten(self, wheel_files):
         assert {path.relative_to(ROOT).as_posix() for path in SOURCES} - wheel_files == set()
 
+    def test_the_files_of_the_page_of_replay_are_in_it(self, wheel_files):
+        page = {p.relative_to(ROOT).as_posix() for p in (ROOT / "autograd" / "show" / "replay_page").iterdir()}
+        assert {Path(name).suffix for name in page} == {".html", ".css", ".js"}
+        assert page <= wheel_files
+
     def test_the_digits_the_types_and_the_notices_are_in_it(self, wheel_files):
         data = {p.relative_to(ROOT).as_posix() for p in (ROOT / "datasets" / "data").iterdir() if p.is_file()}
         assert "datasets/data/mnist_small.npz" in data

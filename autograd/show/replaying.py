@@ -25,7 +25,7 @@ _SCRIPTS = ("timeline.js", "arrays.js", "graph.js", "story.js", "player.js")
 _FULL_RESOLUTION = 64
 
 
-def replay(y: Scalar | Tensor, path: str | os.PathLike[str], g: Any = None, names: Named | None = None,
+def replay(y: Any, path: str | os.PathLike[str], g: Any = None, names: Named | None = None,
            depth: int | None = None, limit: int = 500) -> Path:
     """Writes the backward pass of y as a page of HTML to step through, and returns its path.
 
@@ -51,8 +51,8 @@ def replay(y: Scalar | Tensor, path: str | os.PathLike[str], g: Any = None, name
     """
     path = _checked_path(path)
     if isinstance(y, (list, tuple)):
-        raise TypeError(f"replay: expected one Scalar or Tensor, got a {type(y).__name__}; add the outputs up first, or "
-                        "replay one of them")
+        raise TypeError(f"replay: expected one Scalar or Tensor, got a {type(y).__name__}; add the outputs up first, "
+                        "or replay one of them")
     if isinstance(y, Scalar) and g is not None:
         raise TypeError("replay: a Scalar takes no cotangent g: its pass starts from 1; multiply it first, as in y * 3")
     if depth is not None and (not isinstance(depth, int) or depth < 0):
@@ -83,13 +83,13 @@ def _check(steps: list[Step]) -> None:
     """Raises unless every value is known and every rule can run."""
     calls = [step for step in steps if isinstance(step, Call)]
     if not calls:
-        raise ValueError("replay: y is a leaf: no op made it, so there is nothing to go back through; give a result that "
-                         "was computed from it")
+        raise ValueError("replay: y is a leaf: no op made it, so there is nothing to go back through; give a result "
+                         "that was computed from it")
     nodes = [(call, call.origin) for call in calls if isinstance(call.origin, Node)]
     freed = next((call for call, node in nodes if node.saved is None), None)
     if freed is not None:
-        raise RuntimeError(f"replay: backward went through this graph before and freed the values saved for {freed.op!r}; "
-                           "call replay before y.backward(), or write y.backward(retain_graph=True)")
+        raise RuntimeError("replay: backward went through this graph before and freed the values saved for "
+                           f"{freed.op!r}; call replay before y.backward(), or write y.backward(retain_graph=True)")
     lost = next((call for call, _ in nodes if any(value.value is None for _, value in call.outputs)), None)
     if lost is not None:
         raise ValueError(f"replay: the value of {lost.op!r} was not kept; compute all of y under keep:\n"
@@ -121,8 +121,8 @@ def _notes(folding: Folding, view: View, resolution: int) -> list[str]:
     notes = []
     if view.n_ops:
         closed = len(view.closed)
-        notes.append(f"This graph has {len(folding.calls):,} ops. To stay readable, {view.n_ops:,} of them are folded into "
-                     f"{closed} boxes, each of which is one step; limit= sets how many boxes there may be.")
+        notes.append(f"This graph has {len(folding.calls):,} ops. To stay readable, {view.n_ops:,} of them are folded "
+                     f"into {closed} boxes, each of which is one step; limit= sets how many boxes there may be.")
     if resolution < _FULL_RESOLUTION:
         notes.append(f"To keep this file small, large arrays are shown with at most {resolution}×{resolution} cells a "
                      "plane. Their smallest, mean and largest numbers are exact.")

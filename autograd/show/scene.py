@@ -9,12 +9,14 @@ import numpy as np
 from ..graph import Node
 from ..scalar import Scalar
 from .folding import Block, Folding, Item, View
-from .formulas import Formula, Term, explained, renamed, rule_terms, scalar_method, scalar_terms, without_g
 from .layout import Frame, Place, place
+from .mathml import equation, explained
 from .packing import Layout, Packer
 from .reading import Call, Value
+from .scalar_formulas import scalar_method, scalar_terms
 from .sources import Source, helpers_of, source_of
 from .tape import Contribution, Pull, Tape
+from .terms import named, renamed, rule_terms, times, without_g
 from .text import numbers_text, params_text
 
 __all__ = ["scene"]
@@ -53,8 +55,8 @@ class _Scene:
     def data(self, depth: int | None) -> dict[str, Any]:
         boxes = [self.box(item) for item in self.items]
         pulls = [self.pull(box, found) for box, found in self.pulls_by_box()]
-        edges = [(self.numbers[arrow.tail or arrow.value], self.numbers[arrow.head], self.value(arrow.value), arrow.name)
-                 for arrow in self.view.arrows if arrow.head is not None]
+        edges = [(self.numbers[arrow.tail or arrow.value], self.numbers[arrow.head], self.value(arrow.value),
+                  arrow.name) for arrow in self.view.arrows if arrow.head is not None]
         frames = [_frame(block) for block in self.view.open]
         for item in self.items:
             home = self.view.home.get(item)
@@ -96,8 +98,9 @@ class _Scene:
             return {"kind": item.kind, "title": self.labels[item], "outputs": [["", self.value(item)]]}
         if isinstance(item, Call):
             names = ", ".join(value.name for _, value in item.outputs if value.name)
-            return {"kind": "op", "op": item.op, "title": f"{names} = {item.op}" if names else item.op, "about": item.about, "params": params_text(item.params),
-                    "scope": item.scope, "formula": self.forward_formula(item),
+            return {"kind": "op", "op": item.op, "title": f"{names} = {item.op}" if names else item.op,
+                    "about": item.about, "params": params_text(item.params), "scope": item.scope,
+                    "formula": self.forward_formula(item),
                     "inputs": [[name, self.value(value)] for name, value in item.inputs],
                     "outputs": [[name, self.value(value)] for name, value in item.outputs]}
         calls = self.folding.calls_of(item)
@@ -113,7 +116,8 @@ class _Scene:
         if value not in self.values:
             self.values[value] = len(self.value_data)
             self.value_data.append({
-                "label": self.labels[value], "named": bool(value.name), "kind": value.kind, "array": self.packer.add(value.value, self.layout(value)),
+                "label": self.labels[value], "named": bool(value.name), "kind": value.kind,
+                "array": self.packer.add(value.value, self.layout(value)),
                 "shape": None if value.shape is None else list(value.shape), "dtype": value.dtype and str(value.dtype)})
         return self.values[value]
 
@@ -132,7 +136,7 @@ class _Scene:
         if not isinstance(call.origin, Scalar):
             return ""
         term = renamed(scalar_terms(call.op)[0], self.operands(call))
-        return Formula(self.labels[call.outputs[0][1]], "", term).mathml
+        return equation(self.labels[call.outputs[0][1]], "", term)
 
     def operands(self, call: Call) -> dict[str, str]:
         """The letters in the formulas of Scalars, and the labels of what they stand for."""
@@ -197,7 +201,7 @@ class _Scene:
         layouts = {name: self.layout(value) for name, value in call.inputs}
         layouts["out"] = self.layout(call.outputs[0][1])
         found = []
-        for name, value in zip(node.plan.names, node.saved, strict=True):
+        for name, value in zip(node.plan.names, node.saved or (), strict=True):
             parts = enumerate(value) if _is_tuple_of_arrays(value) else [(None, value)]
             for index, part in parts:
                 text = name if index is None else f"{name}[{index}]"
@@ -219,11 +223,12 @@ class _Scene:
     def scalar_rule(self, call: Call, part: Contribution) -> dict[str, Any]:
         operands = self.operands(call)
         local = renamed(scalar_terms(call.op)[1 + part.index], operands)
-        product = Term("multiply", (Term("name", text="g"), local))
+        product = times(named("g"), local)
         below = f"∂{self.labels[part.to]}"
-        return {"formula": Formula("∂L", below, product).mathml,
-                "local": Formula(f"∂{operands['out']}", below, local).mathml,
-                "sources": self.source_numbers(scalar_method(call.op), Scalar.backward), "explained": {}, "joint": False}
+        return {"formula": equation("∂L", below, product),
+                "local": equation(f"∂{operands['out']}", below, local),
+                "sources": self.source_numbers(scalar_method(call.op), Scalar.backward), "explained": {},
+                "joint": False}
 
     def tensor_rule(self, pull: Pull, part: Contribution) -> dict[str, Any]:
         node = pull.call.origin
@@ -241,8 +246,8 @@ class _Scene:
         term = terms[at] if at < len(terms) else None
         below = f"∂{op.input_name(part.index)}"
         local = without_g(term) if term and part.local is not None else None
-        return {"formula": Formula("∂L", below, term).mathml if term else "",
-                "local": Formula("∂out", below, local).mathml if local else "",
+        return {"formula": equation("∂L", below, term) if term else "",
+                "local": equation("∂out", below, local) if local else "",
                 "sources": self.source_numbers(rule, *helpers_of(rule)),
                 "explained": explained(term) if term else {}, "joint": index is None}
 
