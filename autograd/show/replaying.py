@@ -122,7 +122,8 @@ def _notes(folding: Folding, view: View, resolution: int) -> list[str]:
     if view.n_ops:
         closed = len(view.closed)
         notes.append(f"This graph has {len(folding.calls):,} ops. To stay readable, {view.n_ops:,} of them are folded "
-                     f"into {closed} boxes, each of which is one step; limit= sets how many boxes there may be.")
+                     f"into {closed} boxes, each of which is one step. Raise limit= to see more, or replay an "
+                     "intermediate result.")
     if resolution < _FULL_RESOLUTION:
         notes.append(f"To keep this file small, large arrays are shown with at most {resolution}×{resolution} cells a "
                      "plane. Their smallest, mean and largest numbers are exact.")

@@ -78,7 +78,7 @@ function drawCover(frame, number) {
     draw('text', { x, y: y + size * 0.9, style: `font-size:${size * 0.62}px` }, `${frame.ops} ops`));
   cover.addEventListener('click', () => { if (!wasDragged) setFolded(number, false); });
   frameElements[number].cover = cover;
-  return draw('g', { class: 'frame closed-or-open', 'data-frame': number }, cover);
+  return draw('g', { class: 'frame' }, cover);
 }
 
 // ------------------------------------------------------------ what is known
@@ -105,7 +105,7 @@ function colourGraph(step) {
     const state = carries ? 'gradient' : isComputed(value, event) && event >= forwardEventOf.get(head) ? 'value' : '';
     edge.setAttribute('class', `edge ${state}${isNow ? ' now' : ''}`);
   });
-  data.frames.forEach((frame, number) => colourFrame(frame, number, event, step));
+  data.frames.forEach((frame, number) => colourFrame(number, event, step));
 }
 
 function colourBox({ group, value, derived }, number, event, isNow) {
@@ -124,12 +124,10 @@ function colourBox({ group, value, derived }, number, event, isNow) {
   derived.textContent = several ? '' : clipped(shownGradient, width, 6.1);
 }
 
-function colourFrame(frame, number, event, step) {
+function colourFrame(number, event, step) {
   const closed = !isOpen[number];
-  const hidden = framesAround(frame.boxes[0] ?? -1).slice(framesAround(frame.boxes[0] ?? -1).indexOf(number) + 1).some((outer) => !isOpen[outer])
-    || outerFrames(number).some((outer) => !isOpen[outer]);
-  const inside = boxesInside(number).filter((box) => data.boxes[box].kind !== 'constant');
-  const states = inside.map((box) => stateOf(box, event));
+  const hidden = outerFrames(number).some((outer) => !isOpen[outer]);
+  const states = insideOf[number].filter((box) => data.boxes[box].kind !== 'constant').map((box) => stateOf(box, event));
   let state = states.every(Boolean) && states.length ? 'value' : '';
   if (states.length && states.every((s) => s === 'value gradient')) state = 'value gradient';
   else if (states.some((s) => s.includes('gradient') || s.includes('partial'))) state = 'value partial';
@@ -143,10 +141,6 @@ function outerFrames(number) {
   const found = [];
   for (let outer = data.frames[number].outer; outer !== null; outer = data.frames[outer].outer) found.push(outer);
   return found;
-}
-
-function boxesInside(number) {
-  return [...data.boxes.keys()].filter((box) => framesAround(box).includes(number));
 }
 
 // ------------------------------------------------------------ pan and zoom

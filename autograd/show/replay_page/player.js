@@ -8,7 +8,7 @@ let timer = null;
 function show(number, smoothly = true) {
   current = Math.max(0, Math.min(steps.length - 1, number));
   const step = steps[current];
-  tellStep(step, current);
+  tellStep(step);
   colourGraph(step);
   const box = step.last === SEED ? boxOf.get(data.output) : boxAt(step.last);
   if (step.frame !== null) follow(data.frames[step.frame].place, smoothly);
@@ -17,9 +17,7 @@ function show(number, smoothly = true) {
   $('slider').setAttribute('aria-valuetext', `${$('counter').textContent}: ${$('heading').textContent}`);
   $('first').disabled = $('previous').disabled = current === 0;
   $('next').disabled = $('last').disabled = current === steps.length - 1;
-  const frame = frameOfStep();
   if (location.hash !== `#step=${step.last}`) history.replaceState(null, '', `#step=${step.last}`);
-  document.body.dataset.frame = frame ?? '';
 }
 
 function goToEvent(event, smoothly = true) {

@@ -32,7 +32,7 @@ function gradientElement(value, event, role) {
   return found ? arrayFigure(found[0], role) : missing(role);
 }
 
-function tellStep(step, number) {
+function tellStep(step) {
   const isForward = step.last < SEED;
   const title = step.frame !== null ? data.frames[step.frame].title : titleOf(step.last);
   const counter = step.first === step.last ? `Step ${step.last} of ${END}` : `Steps ${step.first}–${step.last} of ${END}`;
@@ -134,7 +134,9 @@ function tellBackward(box, pull, event) {
   const hooked = pull.hooked ? [make('p', 'notice', {}, 'A hook has changed this gradient: it is no longer the sum of what arrived.')] : [];
   const named = pull.named.length ? [section('The rule’s named values', make('div', 'pairs', {}, ...pull.named.map(([name, array, text]) => pair(name, array === null ? make('code', '', {}, text) : arrayFigure(array, 'named')))))] : [];
   const words = box.kind === 'group' ? [make('p', 'quiet', {}, groupWords(box))] : [];
-  return [...about(box), ...words, section('Incoming gradient', ...incoming, ...hooked), ...pull.parts.map((part) => tellPart(part, box, pull.gradients[0]?.[1])), ...named];
+  const parts = pull.parts.map((part) => tellPart(part, box, pull.gradients[0]?.[1]));
+  const needNames = pull.parts.some((part) => part.local === null); // else the local derivatives tell more
+  return [...about(box), ...words, section('Incoming gradient', ...incoming, ...hooked), ...(needNames ? [...named, ...parts] : [...parts, ...named])];
 }
 
 function tellPart(part, box, incoming) {
@@ -145,7 +147,7 @@ function tellPart(part, box, incoming) {
   if (part.rule !== undefined) card.append(...tellRule(data.rules[part.rule], part));
   card.append(make('div', '', {}, make('h4', '', {}, box.kind === 'group' ? `What ${part.count} rules give together` : 'Contribution'),
     ...(part.fitted ? [arrayFigure(part.given, 'given'), make('p', 'quiet', {}, `Then ${part.fitted}. ${fittedWords(part.fitted)}`)] : []),
-    contributionElement(part, incoming)));
+    contributionElement(part, incoming, label)));
   card.append(tellSum(part, label));
   return card;
 }
@@ -184,10 +186,11 @@ function numberIn(number) {
 }
 
 /** The contribution, with the two numbers that it is the product of where there are just two. */
-function contributionElement(part, incoming) {
+function contributionElement(part, incoming, label) {
   const [g, local] = [numberIn(incoming), numberIn(part.local)];
   const filled = g !== null && local !== null ? [make('span', 'filled', {}, `g · local derivative = ${g} · ${local.startsWith('−') ? `(${local})` : local} =`)] : [];
-  return make('div', 'equation', {}, ...filled, arrayFigure(part.part, 'contribution'));
+  const whole = part.before === null ? { 'data-gradient-of': label, 'data-complete': isLast(part) } : {};
+  return make('div', 'equation', whole, ...filled, arrayFigure(part.part, 'contribution'));
 }
 
 function sourceElement(source) {
@@ -201,16 +204,24 @@ function term(label, number, role) {
 /** What is added where, and why gradients add up. */
 function tellSum(part, label) {
   const sign = (text) => make('span', 'sign', {}, text);
-  const terms = part.before === null ? [term(`∂L/∂${label} =`, part.after, 'after')]
-    : [term('so far', part.before, 'before'), sign('+'), term('this', part.part, 'added'), sign('='), term(`∂L/∂${label}`, part.after, 'after')];
-  return make('div', '', { 'data-gradient-of': label, 'data-complete': part.nth + part.count - 1 === part.of }, make('h4', '', {}, `Added to ∂L/∂${label}`), make('div', 'sum', {}, ...terms), make('p', part.of > 1 ? 'note' : 'quiet', {}, whyText(part, label)));
+  const why = make('p', part.of > 1 ? 'note' : 'quiet', {}, whyText(part, label));
+  const heading = make('h4', '', {}, `Added to ∂L/∂${label}`);
+  if (part.before === null) return make('div', '', {}, heading, why); // the contribution is all that there is
+  const terms = [term('so far', part.before, 'before'), sign('+'), term('this', part.part, 'added'), sign('='), term(`∂L/∂${label}`, part.after, 'after')];
+  return make('div', '', { 'data-gradient-of': label, 'data-complete': isLast(part) }, heading, make('div', 'sum', {}, ...terms), why);
+}
+
+/** Whether a contribution is the last that its value gets. */
+function isLast(part) {
+  return part.nth + part.count - 1 === part.of;
 }
 
 function whyText(part, label) {
   const last = part.nth + part.count - 1;
   if (part.of === 1) return `This is the only contribution: ${label} reaches L along this path alone, so the gradient is complete.`;
   const paths = part.count > 1 ? `paths ${part.nth} to ${last}` : `path ${part.nth}`;
-  const rest = last === part.of ? 'Now the gradient is complete.' : `${part.of - last} more to come.`;
+  const first = part.before === null ? 'Nothing has arrived before it, so the sum starts with it. ' : '';
+  const rest = isLast(part) ? 'Now the gradient is complete.' : `${first}${part.of - last} more to come.`;
   return `${label} reaches L along ${part.of} paths; this is ${paths}. A small change of ${label} changes L along each of them, and the changes add up. So do the gradients: that is the chain rule for several variables. ${rest}`;
 }
 
@@ -218,7 +229,7 @@ function whyText(part, label) {
 
 function tellFrame(step) {
   const frame = data.frames[step.frame];
-  const inside = new Set(boxesInside(step.frame));
+  const inside = new Set(insideOf[step.frame]);
   const events = [...Array(step.last - step.first + 1).keys()].map((i) => step.first + i);
   const isForward = step.last < SEED;
   const names = events.map((event) => data.boxes[boxAt(event)].title);

@@ -66,6 +66,9 @@ function framesAround(box) {
   return around;
 }
 
+const insideOf = data.frames.map(() => []); // frame -> all boxes in it and in the frames in it
+data.boxes.forEach((box, number) => framesAround(number).forEach((frame) => insideOf[frame].push(number)));
+
 /** The outermost closed frame that hides a box, or null. */
 function hiddenBy(box) {
   return framesAround(box).findLast((frame) => !isOpen[frame]) ?? null;
