@@ -210,10 +210,16 @@ def test_an_mlp(open_page):
         with ag.scope("out"):
             t["out"] = t["h"] @ t["v"]
             t["squares"] = ag.square(t["out"])
-            t["loss"] = ag.mean(t["squares"])
+            t["mean"] = ag.mean(t["squares"])
+        with ag.scope("penalty"):  # by which v reaches the loss along three paths
+            t["v2"] = t["v"] * t["v"]
+            t["total"] = t["v2"].sum()
+            t["loss"] = t["mean"] + t["total"]
     stages = [("product", lambda v: v["x"] @ v["w"]), ("sum", lambda v: v["product"] + v["b"]),
               ("h", lambda v: np.tanh(v["sum"])), ("out", lambda v: v["h"] @ v["v"]),
-              ("squares", lambda v: v["out"] ** 2), ("loss", lambda v: v["squares"].mean())]
+              ("squares", lambda v: v["out"] ** 2), ("mean", lambda v: v["squares"].mean()),
+              ("v2", lambda v: v["v"] ** 2), ("total", lambda v: v["v2"].sum()),
+              ("loss", lambda v: v["mean"] + v["total"])]
     click_through(open_page(t["loss"], names=t), numeric_gradients(stages, leaves))
 
 
