@@ -22,15 +22,16 @@ def explained(term: Term) -> dict[str, str]:
     return found
 
 
-def equation(above: str, below: str, term: Term) -> str:
-    """MathML that says: the fraction of the two (the first alone where the second is ""), which is the term.
+def equation(above: str, below: str, term: Term | None) -> str:
+    """MathML that says: the fraction of the two (the first alone where the second is ""), which is the term, if given.
 
     >>> from autograd.show.terms import named
     >>> equation("∂L", "∂x", Term("multiply", (named("g"), named("y"))))
     '<math display="block"><mfrac><mi>∂L</mi><mi>∂x</mi></mfrac><mo>=</mo><mi>g</mi><mo>·</mo><mi>y</mi></math>'
     """
     left = f"<mfrac>{_identifier(above)}{_identifier(below)}</mfrac>" if below else _identifier(above)
-    return f'<math display="block">{left}<mo>=</mo>{_write(term)}</math>'
+    right = f"<mo>=</mo>{_write(term)}" if term else ""
+    return f'<math display="block">{left}{right}</math>'
 
 
 # How strongly a term holds together: a part that holds less than its place asks for gets parentheses.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextvars import Context
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,14 @@ def replay(y: Any, path: str | os.PathLike[str], g: Any = None, names: Named | N
         raise TypeError("replay: a Scalar takes no cotangent g: its pass starts from 1; multiply it first, as in y * 3")
     if depth is not None and (not isinstance(depth, int) or depth < 0):
         raise ValueError(f"replay: depth must be None or a whole number from 0 on, got {depth!r}")
+    # in a context of its own, so that no other observer (keep, profile, anomaly) takes this for a pass of the user's
+    page = Context().run(_page, y, g, names, depth, limit)
+    replace_file(path, lambda file: file.write(_html(page).encode()))
+    return path
+
+
+def _page(y: Scalar | Tensor, g: Any, names: Named | None, depth: int | None, limit: int) -> dict[str, Any]:
+    """All that is to be seen, as plain data."""
     steps = read_graph("replay", y, names)
     _check(steps)
     _take_recorded_values(steps)
@@ -64,9 +73,7 @@ def replay(y: Any, path: str | os.PathLike[str], g: Any = None, names: Named | N
     folding = Folding(steps)
     view = folding.view(limit=limit, merge=False)
     page = scene(folding, view, tape, depth)
-    page |= {"given": g is not None, "notes": _notes(folding, view, page["resolution"])}
-    replace_file(path, lambda file: file.write(_html(page).encode()))
-    return path
+    return page | {"given": g is not None, "notes": _notes(folding, view, page["resolution"])}
 
 
 def _checked_path(path: str | os.PathLike[str]) -> Path:

@@ -226,7 +226,8 @@ class _Scene:
         product = times(named("g"), local)
         below = f"∂{self.labels[part.to]}"
         return {"formula": equation("∂L", below, product),
-                "local": equation(f"∂{operands['out']}", below, local),
+                # a number is told anyway, behind the formula
+                "local": equation(f"∂{operands['out']}", below, None if local.op == "number" else local),
                 "sources": self.source_numbers(scalar_method(call.op), Scalar.backward), "explained": {},
                 "joint": False}
 

@@ -7,7 +7,6 @@ is the loop of `Scalar.backward` on the local derivatives that the Scalars hold.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,12 +126,8 @@ def _tensor_pass(y: Tensor, g: Any, steps: list[Step]) -> Tape:
     nodes = [step.origin for step in steps if isinstance(step, Value)]
     leaves = [wrap(np.empty(0), node) for node in nodes]  # stand-ins: a leaf's own Tensor may be gone
     recorder = _Recorder(steps, y, seed_of(y, g).data)
-
-    def run() -> None:
-        with observe(recorder):
-            gradients(y, leaves, g=g, retain_graph=True)
-
-    Context().run(run)  # a context of its own: no other observer (keep, profile) is to take this for the user's pass
+    with observe(recorder):
+        gradients(y, leaves, g=g, retain_graph=True)
     return recorder.tape
 
 

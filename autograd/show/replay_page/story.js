@@ -132,11 +132,18 @@ function tellBackward(box, pull, event) {
   const incoming = pull.gradients.map(([value, array]) => make('div', '', { 'data-gradient-of': labelOf(value) },
     make('div', 'quiet', {}, `g = ∂L/∂${labelOf(value)}`), array === null ? missing('incoming') : arrayFigure(array, 'incoming')));
   const hooked = pull.hooked ? [make('p', 'notice', {}, 'A hook has changed this gradient: it is no longer the sum of what arrived.')] : [];
-  const named = pull.named.length ? [section('The rule’s named values', make('div', 'pairs', {}, ...pull.named.map(([name, array, text]) => pair(name, array === null ? make('code', '', {}, text) : arrayFigure(array, 'named')))))] : [];
+  const named = pull.named.length ? [section('The rule’s named values', ...namedValues(pull.named))] : [];
   const words = box.kind === 'group' ? [make('p', 'quiet', {}, groupWords(box))] : [];
   const parts = pull.parts.map((part) => tellPart(part, box, pull.gradients[0]?.[1]));
   const needNames = pull.parts.some((part) => part.local === null); // else the local derivatives tell more
   return [...about(box), ...words, section('Incoming gradient', ...incoming, ...hooked), ...(needNames ? [...named, ...parts] : [...parts, ...named])];
+}
+
+/** Arrays in rows; shapes and parameters together in a line. */
+function namedValues(named) {
+  const arrays = named.filter(([, array]) => array !== null).map(([name, array]) => pair(name, arrayFigure(array, 'named')));
+  const others = named.filter(([, array]) => array === null).map(([name, , text]) => make('span', 'chip mono', {}, `${name}=${text}`));
+  return [make('div', 'pairs', {}, ...arrays), others.length ? make('div', 'where', {}, ...others) : ''].filter(Boolean);
 }
 
 function tellPart(part, box, incoming) {

@@ -405,6 +405,16 @@ def test_the_graph_and_its_tensors_are_as_before(tmp_path):
     np.testing.assert_allclose(x.grad.data, ag.grad(lambda x: ag.tanh(x @ w.data).sum())(x.data).data)
 
 
+def test_no_other_observer_sees_the_pass_and_no_grad_does_not_stop_it(tmp_path):
+    x = ag.Tensor([0.0, 4.0], requires_grad=True)
+    with ag.keep():
+        y = ag.sqrt(x)
+    with ag.profile() as report, ag.anomaly(), ag.no_grad():  # anomaly would raise: the slope at 0 is infinite
+        data = data_of(ag.replay(y, tmp_path / "page.html", names={"x": x}, g=np.ones(2)))
+    assert report.rows == []
+    assert data["rules"][0]["formula"]
+
+
 def test_a_graph_can_be_replayed_twice_and_after_a_backward_that_kept_it(tmp_path):
     x = ag.Tensor(2.0, requires_grad=True)
     with ag.keep():
