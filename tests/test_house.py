@@ -217,6 +217,14 @@ def test_ruff_finds_nothing():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_scripts_and_styles_keep_to_a_width():
+    files = [path for end in ("js", "css") for path in (ROOT / "autograd").rglob(f"*.{end}")]
+    assert files
+    wide = [f"{path.name}:{number}" for path in files
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if len(line) > 120]
+    assert wide == []
+
+
 @pytest.mark.needs("mypy")
 def test_mypy_finds_nothing():
     done = run(sys.executable, "-m", "mypy")

@@ -22,7 +22,8 @@ from .tape import Tape, record_pass
 
 __all__ = ["replay"]
 
-_SCRIPTS = ("timeline.js", "arrays.js", "graph.js", "story.js", "player.js")
+_SCRIPTS = ("timeline.js", "arrays.js", "graph.js", "story.js", "rules.js",
+            "player.js")
 _FULL_RESOLUTION = 64
 
 

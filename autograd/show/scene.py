@@ -11,13 +11,14 @@ from ..scalar import Scalar
 from .folding import Block, Folding, Item, View
 from .layout import Frame, Place, place
 from .mathml import equation, explained
+from .naming import labels_of
 from .packing import Layout, Packer
 from .reading import Call, Value
 from .scalar_formulas import scalar_method, scalar_terms
 from .sources import Source, helpers_of, source_of
 from .tape import Contribution, Pull, Tape
 from .terms import named, renamed, rule_terms, times, without_g
-from .text import numbers_text, params_text
+from .text import params_text
 
 __all__ = ["scene"]
 
@@ -25,7 +26,6 @@ _LINE = 17.0  # height of a line of a box in points
 _NARROWEST, _WIDEST = 112.0, 200.0
 _LISTED = 12  # ops of a folded group that are named
 _PARAMETERS = 40  # parameters of a folded group that are shown
-_SCALAR_RESULTS = {"+": "sum", "-": "difference", "*": "product", "/": "quotient", "neg": "negative"}
 _KERNEL_OPS = ("conv2d", "conv2d_input_grad")
 
 
@@ -42,7 +42,7 @@ class _Scene:
         self.packer = Packer()
         self.items: list[Value | Item] = [*view.sources, *view.boxes]
         self.numbers = {item: number for number, item in enumerate(self.items)}
-        self.labels = _labels(folding)
+        self.labels = labels_of(folding)
         self.kernels = {value for call in folding.calls if call.op in _KERNEL_OPS
                         for name, value in call.inputs if name == "w"}
         self.values: dict[Value, int] = {}
@@ -271,41 +271,6 @@ def _is_tuple_of_arrays(value: Any) -> bool:
 def _param_text(value: Any) -> str:
     [text] = params_text({"key" if isinstance(value, slice) else "": value})
     return text.partition("=")[2]
-
-
-def _labels(folding: Folding) -> dict[Value, str]:
-    """What each value is called: by its name, else by the op that made it, with a number where there are several."""
-    made = [(_word(call.op), name, value) for call in folding.calls for name, value in call.outputs]
-    totals: dict[str, int] = {}
-    for op, _, _ in made:
-        totals[op] = totals.get(op, 0) + 1
-    counts: dict[str, int] = {}
-    labels = {}
-    for op, name, value in made:
-        counts[op] = counts.get(op, 0) + 1
-        label = f"{op} #{counts[op]}" if totals[op] > 1 else op
-        labels[value] = value.name or (f"{label}.{name}" if name else label)
-    for call in folding.calls:
-        for name, value in call.inputs:
-            if value not in labels:
-                labels[value] = value.name or _source_label(value, name)
-    for leaf in folding.leaves:
-        labels.setdefault(leaf, leaf.name or "leaf")
-    return labels
-
-
-def _word(op: str) -> str:
-    """An op's name as part of a label: those of Scalars are signs."""
-    return "power" if op.startswith("**") else _SCALAR_RESULTS.get(op, op)
-
-
-def _source_label(value: Value, input_name: str) -> str:
-    array = None if value.value is None else np.asarray(value.value)
-    if array is not None and array.size == 1 and (value.kind == "constant" or value.dtype is None):
-        return numbers_text(array.item())
-    if value.kind == "constant":  # "target" and "indices[0]" tell something, "y" would be taken for the result
-        return input_name if len(input_name) > 1 else "constant"
-    return input_name or "leaf"
 
 
 def _frame(block: Block) -> Frame:

@@ -17,7 +17,8 @@ function shortNumber(x) {
   if (typeof x !== 'number') return String(x).replaceAll('-', '−');
   if (x === 0) return '0';
   const size = Math.abs(x);
-  const text = size >= 1e6 || size < 1e-4 ? x.toExponential(3).replace(/\.?0+e/, 'e') : String(Number(x.toPrecision(4)));
+  const isFar = size >= 1e6 || size < 1e-4;
+  const text = isFar ? x.toExponential(3).replace(/\.?0+e/, 'e') : String(Number(x.toPrecision(4)));
   return text.replaceAll('-', '−').replace('e+', 'e');
 }
 
@@ -37,14 +38,16 @@ function extent(array) {
     const sizes = array.numbers.filter((x) => typeof x === 'number').map(Math.abs);
     return sizes.length ? `|…| ≤ ${shortNumber(Math.max(...sizes))}` : shapeText(array.shape);
   }
-  return array.stats ? `|…| ≤ ${shortNumber(Math.max(Math.abs(array.stats[0]), Math.abs(array.stats[2])))}` : 'not finite';
+  if (!array.stats) return 'not finite';
+  return `|…| ≤ ${shortNumber(Math.max(Math.abs(array.stats[0]), Math.abs(array.stats[2])))}`;
 }
 
 /** An array as a figure; `role` says what it is, for whoever reads the page. */
 function arrayFigure(number, role) {
   if (number === null || number === undefined) return make('span', 'missing', { 'data-role': role }, 'not known');
   const array = data.arrays[number];
-  const figure = make('figure', 'array', { 'data-role': role, 'data-array': number, 'data-shape': array.shape.join(',') });
+  const shape = array.shape.join(',');
+  const figure = make('figure', 'array', { 'data-role': role, 'data-array': number, 'data-shape': shape });
   if (array.numbers) figure.append(numbersElement(array));
   else figure.append(...heatMap(array));
   return figure;
@@ -53,7 +56,9 @@ function arrayFigure(number, role) {
 function numbersElement(array) {
   const { shape, numbers } = array;
   if (!numbers.length) return make('span', 'quiet', {}, `no elements, shape ${shapeText(shape)}`);
-  if (numbers.length === 1) return numberElement('span', numbers[0], shape.length ? `${numbers[0]}, shape ${shapeText(shape)}` : '');
+  if (numbers.length === 1) {
+    return numberElement('span', numbers[0], shape.length ? `${numbers[0]}, shape ${shapeText(shape)}` : '');
+  }
   const columns = shape[shape.length - 1];
   const rows = shape.length > 1 ? shape[shape.length - 2] : 1;
   const scroll = make('div', 'scroll');
@@ -118,11 +123,13 @@ function heatMap(array) {
 
 function heatMapWords(array, tiles) {
   const words = [`${shapeText(array.shape)} ${array.dtype}${array.absolute ? ', absolute values' : ''}`];
-  if (array.stats) words.push(['min', 'mean', 'max'].map((name, i) => `${name} ${shortNumber(array.stats[i])}`).join(', '));
+  const stat = (name, i) => `${name} ${shortNumber(array.stats[i])}`;
+  if (array.stats) words.push(['min', 'mean', 'max'].map(stat).join(', '));
   if (array.lost) words.push(`${array.lost} not finite`);
   const all = array.image === 3 ? array.planes / 3 : array.planes;
   if (tiles < all) words.push(`the first ${tiles} of ${all} ${array.image ? 'image' : array.plane}s are shown`);
-  if (array.block[0] > 1 || array.block[1] > 1) words.push(`each cell is the mean of ${array.block.join('×')} numbers`);
+  const [down, across] = array.block;
+  if (down > 1 || across > 1) words.push(`each cell is the mean of ${down}×${across} numbers`);
   return words;
 }
 
@@ -138,7 +145,8 @@ function paint(canvas, array, perTile, tile) {
       for (let x = 0; x < width; x += 1) {
         const at = 4 * ((top + y) * canvas.width + left + x);
         const cell = (channel) => cells[((t * perTile + channel) * height + y) * width + x];
-        const rgb = array.image ? [0, 1, 2].map((c) => 255 * (cell(perTile === 3 ? c : 0) / (array.scale || 1))) : colours(cell(0), array.scale);
+        const light = (channel) => 255 * (cell(perTile === 3 ? channel : 0) / (array.scale || 1));
+        const rgb = array.image ? [0, 1, 2].map(light) : colours(cell(0), array.scale);
         image.data.set([...rgb, 255], at);
       }
     }
@@ -149,7 +157,8 @@ function paint(canvas, array, perTile, tile) {
 /** Colour of a number on a scale: two colours away from the middle, a third for what is not finite. */
 function diverging() {
   const style = getComputedStyle(document.documentElement);
-  const [negative, middle, positive] = ['--negative', '--middle', '--positive'].map((name) => style.getPropertyValue(name).trim().split(' ').map(Number));
+  const colour = (name) => style.getPropertyValue(name).trim().split(' ').map(Number);
+  const [negative, middle, positive] = ['--negative', '--middle', '--positive'].map(colour);
   return (x, scale) => {
     if (Number.isNaN(x)) return [200, 60, 200];
     const part = scale ? x / scale : 0;
@@ -172,7 +181,8 @@ function showUnderPointer(canvas, array, perTile, tile, tiles, caption, words) {
     for (let t = 0; t < tiles; t += 1) {
       const [left, top] = tile(t);
       if (x >= left && x < left + width && y >= top && y < top + height) {
-        const numbers = [...Array(perTile).keys()].map((c) => cellsOf(array)[((t * perTile + c) * height + y - top) * width + x - left]);
+        const cell = (channel) => cellsOf(array)[((t * perTile + channel) * height + y - top) * width + x - left];
+        const numbers = [...Array(perTile).keys()].map(cell);
         const place = tiles > 1 ? `${array.plane || 'plane'} ${t}, ` : '';
         caption.textContent = `${place}row ${y - top}, column ${x - left}: ${numbers.map(shortNumber).join(', ')}`;
         return;

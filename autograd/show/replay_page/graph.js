@@ -23,12 +23,14 @@ function clipped(text, width, size) {
 }
 
 function rectangle([x, y, width, height], className, grow = 0) {
-  return draw('rect', { class: className, x: x - width / 2 - grow, y: y - height / 2 - grow, rx: 8 + grow, width: width + 2 * grow, height: height + 2 * grow });
+  const corner = { x: x - width / 2 - grow, y: y - height / 2 - grow, rx: 8 + grow };
+  return draw('rect', { class: className, ...corner, width: width + 2 * grow, height: height + 2 * grow });
 }
 
 function drawGraph() {
   view = draw('g', { class: 'view' });
-  const arrow = { id: 'arrow', viewBox: '0 0 8 8', refX: 7.5, refY: 4, markerWidth: 8, markerHeight: 8, markerUnits: 'userSpaceOnUse', orient: 'auto' };
+  const size = { viewBox: '0 0 8 8', markerWidth: 8, markerHeight: 8, markerUnits: 'userSpaceOnUse' };
+  const arrow = { id: 'arrow', ...size, refX: 7.5, refY: 4, orient: 'auto' };
   svg.append(draw('defs', {}, draw('marker', arrow, draw('path', { class: 'head', d: 'M0 0.5L8 4L0 7.5z' }))));
   data.frames.forEach((frame, number) => view.append(drawFrame(frame, number)));
   data.edges.forEach(([tail, head, value, name, path]) => {
@@ -62,7 +64,8 @@ function groupTitle(box) {
 
 function drawFrame(frame, number) {
   const [x, y, width, height] = frame.place;
-  const handle = draw('text', { class: 'handle', x: x - width / 2 + 10, y: y - height / 2 + 17 }, `▾ ${clipped(frame.title, width - 16, 7)}`);
+  const title = `▾ ${clipped(frame.title, width - 16, 7)}`;
+  const handle = draw('text', { class: 'handle', x: x - width / 2 + 10, y: y - height / 2 + 17 }, title);
   handle.addEventListener('click', () => { if (!wasDragged) setFolded(number, true); });
   const group = draw('g', { class: 'frame' }, rectangle(frame.place, ''), handle);
   frameElements.push({ group });
@@ -73,7 +76,8 @@ function drawFrame(frame, number) {
 function drawCover(frame, number) {
   const [x, y, width, height] = frame.place;
   const size = Math.max(12, Math.min(30, width / Math.max(frame.title.length, 6)));
-  const cover = draw('g', { class: 'cover', 'data-frame': number }, draw('title', {}, frame.title), rectangle(frame.place, ''),
+  const cover = draw('g', { class: 'cover', 'data-frame': number },
+    draw('title', {}, frame.title), rectangle(frame.place, ''),
     draw('text', { x, y: y - 2, style: `font-size:${size}px` }, clipped(`▸ ${frame.title}`, width, size * 0.56)),
     draw('text', { x, y: y + size * 0.9, style: `font-size:${size * 0.62}px` }, `${frame.ops} ops`));
   cover.addEventListener('click', () => { if (!wasDragged) setFolded(number, false); });
@@ -90,7 +94,8 @@ function stateOf(box, event) {
   if (kind === 'constant') return 'value';
   const found = outputs.map(([, value]) => gradientAfter(value, event)).filter(Boolean);
   if (!found.length) return 'value';
-  return found.length === outputs.length && found.every(([, complete]) => complete) ? 'value gradient' : 'value partial';
+  const isComplete = found.length === outputs.length && found.every(([, complete]) => complete);
+  return isComplete ? 'value gradient' : 'value partial';
 }
 
 function colourGraph(step) {
@@ -101,8 +106,10 @@ function colourGraph(step) {
   boxElements.forEach((elements, number) => colourBox(elements, number, event, current.has(number)));
   edgeElements.forEach(({ edge, tail, head, value }) => {
     const isNow = current.has(head) && step.last !== SEED;
-    const carries = event >= backwardEventOf.get(head) && (gradientsOf.get(value) || []).some(([at]) => at === backwardEventOf.get(head));
-    const state = carries ? 'gradient' : isComputed(value, event) && event >= forwardEventOf.get(head) ? 'value' : '';
+    const pulledAt = backwardEventOf.get(head);
+    const carries = event >= pulledAt && (gradientsOf.get(value) || []).some(([at]) => at === pulledAt);
+    const isUsed = isComputed(value, event) && event >= forwardEventOf.get(head);
+    const state = carries ? 'gradient' : isUsed ? 'value' : '';
     edge.setAttribute('class', `edge ${state}${isNow ? ' now' : ''}`);
   });
   data.frames.forEach((frame, number) => colourFrame(number, event, step));
@@ -120,14 +127,16 @@ function colourBox({ group, value, derived }, number, event, isNow) {
   const known = several || (array ? briefly(array) : 'not known');
   value.textContent = clipped(state === '' ? 'not computed' : known, width, 6.1);
   const gradient = several || shown === undefined ? null : gradientAfter(shown, event);
-  const shownGradient = gradient && gradient[0] !== null ? `∂ ${extent(data.arrays[gradient[0]])}` : '∂ not computed';
+  const isKnown = gradient && gradient[0] !== null;
+  const shownGradient = isKnown ? `∂ ${extent(data.arrays[gradient[0]])}` : '∂ not computed';
   derived.textContent = several ? '' : clipped(shownGradient, width, 6.1);
 }
 
 function colourFrame(number, event, step) {
   const closed = !isOpen[number];
   const hidden = outerFrames(number).some((outer) => !isOpen[outer]);
-  const states = insideOf[number].filter((box) => data.boxes[box].kind !== 'constant').map((box) => stateOf(box, event));
+  const inside = insideOf[number].filter((box) => data.boxes[box].kind !== 'constant');
+  const states = inside.map((box) => stateOf(box, event));
   let state = states.every(Boolean) && states.length ? 'value' : '';
   if (states.length && states.every((s) => s === 'value gradient')) state = 'value gradient';
   else if (states.some((s) => s.includes('gradient') || s.includes('partial'))) state = 'value partial';
@@ -201,7 +210,9 @@ window.addEventListener('pointermove', (event) => {
   else { camera.x += dx; camera.y += dy; moveCamera(false); }
   pointers.set(event.pointerId, [event.clientX, event.clientY]);
 });
-for (const name of ['pointerup', 'pointercancel']) window.addEventListener(name, (event) => pointers.delete(event.pointerId));
+for (const name of ['pointerup', 'pointercancel']) {
+  window.addEventListener(name, (event) => pointers.delete(event.pointerId));
+}
 pane.addEventListener('wheel', (event) => {
   event.preventDefault();
   const place = pane.getBoundingClientRect();

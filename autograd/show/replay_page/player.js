@@ -27,7 +27,8 @@ function goToEvent(event, smoothly = true) {
 /** To the step of a box: its op forward or backward, as it is now; for a leaf, where its gradient is complete. */
 function goToBox(box) {
   const isForward = steps[current].last < SEED;
-  if (forwardEventOf.get(box)) return goToEvent(isForward ? forwardEventOf.get(box) : backwardEventOf.get(box) ?? forwardEventOf.get(box));
+  const forward = forwardEventOf.get(box);
+  if (forward) return goToEvent(isForward ? forward : backwardEventOf.get(box) ?? forward);
   const arrivals = gradientsOf.get(data.boxes[box].outputs[0][1]) || [];
   return goToEvent(isForward || !arrivals.length ? 0 : arrivals.at(-1)[0]);
 }
@@ -127,7 +128,8 @@ document.addEventListener('keydown', (event) => {
   if ($('help').open || event.ctrlKey || event.metaKey || event.altKey) return;
   const on = event.target;
   if (on.tagName === 'SELECT' || (event.key === ' ' && ['BUTTON', 'SUMMARY'].includes(on.tagName))) return;
-  if (on.id === 'slider' && ['ArrowRight', 'ArrowLeft', 'Home', 'End'].includes(event.key)) return; // it moves by itself
+  const moveSlider = ['ArrowRight', 'ArrowLeft', 'Home', 'End'].includes(event.key) && !event.shiftKey;
+  if (on.id === 'slider' && moveSlider) return; // it does so by itself
   const action = event.shiftKey && moves[event.key] ? () => pan(...moves[event.key]) : actions[event.key];
   if (!action) return;
   event.preventDefault();
@@ -160,14 +162,18 @@ function start() {
   sizeTrack();
   tellFoldButton();
   fitGraph();
-  if (camera.scale < 0.55) { camera = { scale: 0.8, x: pane.clientWidth / 2 - data.boxes[workers[0]].place[0] * 0.8, y: 16 }; moveCamera(false); }
+  if (camera.scale < 0.55) { // too small to read: the first op instead, and then what each step is about
+    camera = { scale: 0.8, x: pane.clientWidth / 2 - data.boxes[workers[0]].place[0] * 0.8, y: 16 };
+    moveCamera(false);
+  }
   const linked = () => Number((location.hash.match(/^#step=(\d+)$/) || [0, 0])[1]);
   goToEvent(Math.min(linked(), END), false);
   window.addEventListener('hashchange', () => goToEvent(Math.min(linked(), END)));
   $('slider').addEventListener('input', byHand(() => show(Number($('slider').value))));
   for (const [id, action] of Object.entries({
     first: actions.Home, previous: actions.ArrowLeft, play: togglePlay, next: actions.ArrowRight, last: actions.End,
-    'fold-all': actions.F, fit: fitGraph, theme: toggleTheme, 'help-open': actions['?'], 'help-close': () => $('help').close(),
+    'fold-all': actions.F, fit: fitGraph, theme: toggleTheme,
+    'help-open': actions['?'], 'help-close': () => $('help').close(),
     'zoom-in': actions['+'], 'zoom-out': actions['-'],
   })) $(id).addEventListener('click', action);
 }
