@@ -197,18 +197,23 @@ class _Scene:
         """What the rules that ran asked for: [name, number of an array] or [name, None, text]."""
         if not isinstance(call.origin, Node):
             return []
-        node = call.origin
-        layouts = {name: self.layout(value) for name, value in call.inputs}
-        layouts["out"] = self.layout(call.outputs[0][1])
-        found = []
-        for name, value in zip(node.plan.names, node.saved or (), strict=True):
+        found: list[list[Any]] = []
+        for name, value in zip(call.origin.plan.names, call.origin.saved or (), strict=True):
             parts = enumerate(value) if _is_tuple_of_arrays(value) else [(None, value)]
             for index, part in parts:
                 text = name if index is None else f"{name}[{index}]"
-                layout = layouts.get(name, layouts.get("", "")) if name in ("x", "w", "out", "y", "dout") else ""
-                found.append([text, self.packer.add(part, layout)] if isinstance(part, (np.ndarray, np.generic, float))
-                             else [text, None, _param_text(part)])
+                if isinstance(part, (np.ndarray, np.generic, float)):
+                    found.append([text, self.packer.add(part, self.layout_of_saved(call, text, part))])
+                else:
+                    found.append([text, None, _param_text(part)])
         return found
+
+    def layout_of_saved(self, call: Call, name: str, array: Any) -> Layout:
+        """That of the input of that name; four axes of anything else are those of feature maps."""
+        inputs = {key or call.origin.op.input_name(0): value for key, value in call.inputs}
+        if name in inputs:
+            return self.layout(inputs[name])
+        return "maps" if np.ndim(array) == 4 else ""
 
     def rule(self, pull: Pull, part: Contribution) -> int:
         """The number of a rule: its formulas and its source."""

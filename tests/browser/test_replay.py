@@ -412,7 +412,7 @@ def test_groups_are_closed_and_opened_with_the_gradient_in_and_out(open_page, cn
     assert page.run(covers) == 2
     page.driver.find_element("css selector", ".frame.closed .cover[data-frame]").click()
     assert page.run(covers) == 3  # features is open now, and the two blocks in it are closed
-    assert page.find("#heading").text == "block1"
+    assert page.find("#heading").text == "features/block1"
 
 
 # -------------------------------------------------------------------- windows, colours, speed

@@ -22,6 +22,11 @@ function shortNumber(x) {
   return text.replaceAll('-', '−').replace('e+', 'e');
 }
 
+/** "1 op", "3 ops". */
+function counted(n, word) {
+  return `${n} ${word}${n === 1 ? '' : 's'}`;
+}
+
 function shapeText(shape) {
   return shape.length ? `(${shape.join(', ')}${shape.length === 1 ? ',' : ''})` : 'a number';
 }

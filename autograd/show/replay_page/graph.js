@@ -59,7 +59,7 @@ function drawBox(box, number) {
 
 /** A folded group with the number of its ops, unless its title says that already. */
 function groupTitle(box) {
-  return box.kind !== 'group' || box.cut ? box.title : `${box.title} · ${box.ops} ops`;
+  return box.kind !== 'group' || box.cut ? box.title : `${box.title} · ${counted(box.ops, 'op')}`;
 }
 
 function drawFrame(frame, number) {
@@ -79,7 +79,7 @@ function drawCover(frame, number) {
   const cover = draw('g', { class: 'cover', 'data-frame': number },
     draw('title', {}, frame.title), rectangle(frame.place, ''),
     draw('text', { x, y: y - 2, style: `font-size:${size}px` }, clipped(`▸ ${frame.title}`, width, size * 0.56)),
-    draw('text', { x, y: y + size * 0.9, style: `font-size:${size * 0.62}px` }, `${frame.ops} ops`));
+    draw('text', { x, y: y + size * 0.9, style: `font-size:${size * 0.62}px` }, counted(frame.ops, 'op')));
   cover.addEventListener('click', () => { if (!wasDragged) setFolded(number, false); });
   frameElements[number].cover = cover;
   return draw('g', { class: 'frame' }, cover);
@@ -144,6 +144,11 @@ function colourFrame(number, event, step) {
   group.setAttribute('class', `frame${hidden || closed ? ' hidden' : ''}`);
   cover.parentNode.setAttribute('class', `frame${closed && !hidden ? ' closed' : ''}`);
   cover.setAttribute('class', `cover ${state}${step.frame === number ? ' now' : ''}`);
+}
+
+/** The title of a frame with those around it: "features/block1". */
+function pathOf(number) {
+  return [number, ...outerFrames(number)].reverse().map((frame) => data.frames[frame].title).join('/');
 }
 
 function outerFrames(number) {

@@ -90,7 +90,7 @@ function localDerivative(rule, part) {
 }
 
 function tellContribution(part, box, g, label) {
-  const title = box.kind === 'group' ? `What ${part.count} rules give together` : 'Contribution';
+  const title = box.kind === 'group' ? `What ${counted(part.count, 'rule')} gave` : 'Contribution';
   if (!part.fitted) return titled(title, contribution(part, g, label));
   const why = part.fitted.startsWith('summed')
     ? ' Each copy is a path of its own, and what comes back along all of them adds up.' : '';

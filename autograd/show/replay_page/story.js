@@ -42,7 +42,7 @@ function gradientRow(event) {
 
 function tellStep(step) {
   const isForward = step.last < SEED;
-  const title = step.frame !== null ? data.frames[step.frame].title : titleOf(step.last);
+  const title = step.frame !== null ? pathOf(step.frame) : titleOf(step.last);
   const number = step.first === step.last ? `Step ${step.last}` : `Steps ${step.first}–${step.last}`;
   const counter = `${number} of ${END}`;
   const middle = isForward ? 'Forward' : 'Backward';
@@ -128,8 +128,8 @@ function aboutOp(box) {
 
 function groupWords(box) {
   const more = box.ops > box.listed.length ? `, and ${box.ops - box.listed.length} more` : '';
-  const cut = box.unlisted ? ` Its first parameters are shown; there are ${box.unlisted} more.` : '';
-  return `${box.ops} ops shown as one: ${box.listed.join(', ')}${more}.${cut}`;
+  const cut = box.unlisted ? ` Its first parameters are shown; ${box.unlisted} more are not.` : '';
+  return `${counted(box.ops, 'op')} shown as one: ${box.listed.join(', ')}${more}.${cut}`;
 }
 
 function tellForward(box, event) {
@@ -154,8 +154,10 @@ function tellFrame(step) {
   const events = [...Array(step.last - step.first + 1).keys()].map((i) => step.first + i);
   const names = events.slice(0, 12).map((event) => data.boxes[boxAt(event)].title);
   const listed = `${names.join(', ')}${events.length > names.length ? ', …' : ''}`;
+  const all = counted(frame.ops, 'op');
+  const part = events.length === frame.ops ? all : `${events.length} of ${all}`;
   const words = make('p', 'quiet', {},
-    `${events.length} of ${frame.ops} ops in one step: ${listed}. Press F to open the group.`);
+    `${part} in one step: ${listed}. Press F to open the group.`);
   const outputs = leavingValues(inside);
   if (step.last < SEED) {
     const computed = outputs.filter((value) => isComputed(value, step.last));

@@ -257,6 +257,22 @@ def test_a_rule_that_calls_an_op_says_what_that_op_computes(write):
     assert rule["explained"]["conv2d_weight_grad"].startswith("The gradient of conv2d by its weights")
 
 
+def test_the_named_values_are_what_was_saved_with_axes_read_as_they_are(write):
+    x = ag.Tensor(np.random.default_rng(0).normal(size=(1, 6, 6, 2)), requires_grad=True)
+    w = ag.Tensor(np.random.default_rng(1).normal(size=(3, 3, 2, 5)), requires_grad=True)
+    with ag.keep():
+        h = ag.conv2d(x, w)
+        y = ag.max_pool2d(h, 2).sum()
+    data = write(y, names={"x": x, "w": w})
+    named = {data["boxes"][pull["box"]]["op"]: {name: rest for name, *rest in pull["named"]} for pull in data["pulls"]}
+    assert set(named["conv2d"]) == {"x", "w", "x_shape", "w_shape", "stride", "padding", "dilation", "groups", "method"}
+    assert named["conv2d"]["x_shape"] == [None, "(1, 6, 6, 2)"]
+    assert data["arrays"][named["conv2d"]["w"][0]]["plane"] == "kernel"
+    assert data["arrays"][named["conv2d"]["x"][0]]["plane"] == "channel"
+    taps = data["arrays"][named["max_pool2d"]["aux"][0]]
+    assert (taps["dtype"], taps["plane"], taps["tiles"]) == ("uint8", "channel", [5, 2, 2])
+
+
 def test_a_rule_of_the_users_own_that_serves_arrays_alone_is_shown_as_source(write):
     @ag.Op
     def triple(x):
