@@ -74,15 +74,28 @@ function drawFrame(frame, number) {
 
 /** What is shown in the place of a closed frame: one box as large as the frame, so that nothing else moves. */
 function drawCover(frame, number) {
-  const [x, y, width, height] = frame.place;
-  const size = Math.max(12, Math.min(30, width / Math.max(frame.title.length, 6)));
+  const [title, count] = [draw('text', {}, `▸ ${frame.title}`), draw('text', {}, counted(frame.ops, 'op'))];
   const cover = draw('g', { class: 'cover', 'data-frame': number },
-    draw('title', {}, frame.title), rectangle(frame.place, ''),
-    draw('text', { x, y: y - 2, style: `font-size:${size}px` }, clipped(`▸ ${frame.title}`, width, size * 0.56)),
-    draw('text', { x, y: y + size * 0.9, style: `font-size:${size * 0.62}px` }, counted(frame.ops, 'op')));
+    draw('title', {}, frame.title), rectangle(frame.place, ''), title, count);
   cover.addEventListener('click', () => { if (!wasDragged) setFolded(number, false); });
-  frameElements[number].cover = cover;
+  Object.assign(frameElements[number], { cover, title, count });
   return draw('g', { class: 'frame' }, cover);
+}
+
+/** Titles of closed frames: large enough to be read wherever the camera is, as far as they fit into the frame. */
+function sizeTitles() {
+  data.frames.forEach(({ title: text, place: [x, y, width, height] }, number) => {
+    if (isOpen[number]) return;
+    const { title, count } = frameElements[number];
+    const fitting = Math.min(height / 3, width / (0.62 * (text.length + 2)));
+    const size = Math.min(Math.max(15 / camera.scale, 13), fitting);
+    title.setAttribute('font-size', size);
+    count.setAttribute('font-size', size * 0.7);
+    for (const [element, below] of [[title, -0.1], [count, 0.85]]) {
+      element.setAttribute('x', x);
+      element.setAttribute('y', y + below * size);
+    }
+  });
 }
 
 // ------------------------------------------------------------ what is known
@@ -98,52 +111,62 @@ function stateOf(box, event) {
   return isComplete ? 'value gradient' : 'value partial';
 }
 
+/** Writes only what differs: from one step to the next most of the graph stays as it is. */
+function setClass(element, className) {
+  if (element.getAttribute('class') !== className) element.setAttribute('class', className);
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 function colourGraph(step) {
   const event = step.last;
+  const states = data.boxes.map((box, number) => stateOf(number, event));
   const current = new Set();
   for (let at = step.first; at <= step.last; at += 1) if (boxAt(at) !== null) current.add(boxAt(at));
   if (event === SEED) current.add(boxOf.get(data.output));
-  boxElements.forEach((elements, number) => colourBox(elements, number, event, current.has(number)));
+  boxElements.forEach((elements, number) => colourBox(elements, number, event, states[number], current.has(number)));
   edgeElements.forEach(({ edge, tail, head, value }) => {
     const isNow = current.has(head) && step.last !== SEED;
     const pulledAt = backwardEventOf.get(head);
     const carries = event >= pulledAt && (gradientsOf.get(value) || []).some(([at]) => at === pulledAt);
     const isUsed = isComputed(value, event) && event >= forwardEventOf.get(head);
     const state = carries ? 'gradient' : isUsed ? 'value' : '';
-    edge.setAttribute('class', `edge ${state}${isNow ? ' now' : ''}`);
+    setClass(edge, `edge ${state}${isNow ? ' now' : ''}`);
   });
-  data.frames.forEach((frame, number) => colourFrame(number, event, step));
+  data.frames.forEach((frame, number) => colourFrame(number, states, step));
+  sizeTitles();
 }
 
-function colourBox({ group, value, derived }, number, event, isNow) {
+function colourBox({ group, value, derived }, number, event, state, isNow) {
   const box = data.boxes[number];
-  const state = stateOf(number, event);
   const hidden = hiddenBy(number) !== null ? ' hidden' : '';
-  group.setAttribute('class', `box ${box.kind} ${state}${isNow ? ' now' : ''}${hidden}`);
+  setClass(group, `box ${box.kind} ${state}${isNow ? ' now' : ''}${hidden}`);
   const width = box.place[2];
   const [, shown] = box.outputs[0] || [];
   const array = shown === undefined ? null : data.arrays[data.values[shown].array];
   const several = box.outputs.length > 1 ? `${box.outputs.length} outputs` : '';
   const known = several || (array ? briefly(array) : 'not known');
-  value.textContent = clipped(state === '' ? 'not computed' : known, width, 6.1);
+  setText(value, clipped(state === '' ? 'not computed' : known, width, 6.1));
   const gradient = several || shown === undefined ? null : gradientAfter(shown, event);
   const isKnown = gradient && gradient[0] !== null;
   const shownGradient = isKnown ? `∂ ${extent(data.arrays[gradient[0]])}` : '∂ not computed';
-  derived.textContent = several ? '' : clipped(shownGradient, width, 6.1);
+  setText(derived, several ? '' : clipped(shownGradient, width, 6.1));
 }
 
-function colourFrame(number, event, step) {
+function colourFrame(number, boxStates, step) {
   const closed = !isOpen[number];
   const hidden = outerFrames(number).some((outer) => !isOpen[outer]);
   const inside = insideOf[number].filter((box) => data.boxes[box].kind !== 'constant');
-  const states = inside.map((box) => stateOf(box, event));
+  const states = inside.map((box) => boxStates[box]);
   let state = states.every(Boolean) && states.length ? 'value' : '';
   if (states.length && states.every((s) => s === 'value gradient')) state = 'value gradient';
   else if (states.some((s) => s.includes('gradient') || s.includes('partial'))) state = 'value partial';
   const { group, cover } = frameElements[number];
-  group.setAttribute('class', `frame${hidden || closed ? ' hidden' : ''}`);
-  cover.parentNode.setAttribute('class', `frame${closed && !hidden ? ' closed' : ''}`);
-  cover.setAttribute('class', `cover ${state}${step.frame === number ? ' now' : ''}`);
+  setClass(group, `frame${hidden || closed ? ' hidden' : ''}`);
+  setClass(cover.parentNode, `frame${closed && !hidden ? ' closed' : ''}`);
+  setClass(cover, `cover ${state}${step.frame === number ? ' now' : ''}`);
 }
 
 /** The title of a frame with those around it: "features/block1". */
@@ -162,6 +185,7 @@ function outerFrames(number) {
 function moveCamera(smoothly) {
   view.classList.toggle('moved', !smoothly);
   view.style.transform = `translate(${camera.x}px, ${camera.y}px) scale(${camera.scale})`;
+  sizeTitles();
 }
 
 function fitGraph() {
