@@ -75,7 +75,7 @@ from .ops.shape import (
 )
 from .ops.softmax import log_softmax, softmax
 from .scalar import Scalar
-from .show import draw, keep, listing, profile
+from .show import draw, keep, listing, profile, replay
 from .tensor import Tensor, get_default_dtype, set_default_dtype
 from .transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
@@ -156,6 +156,7 @@ __all__ = [
     "real",
     "relu",
     "repeat",
+    "replay",
     "reshape",
     "roll",
     "round",

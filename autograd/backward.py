@@ -25,7 +25,7 @@ from .ops.elementwise import add, astype, real
 from .ops.shape import sum_to
 from .tensor import Tensor, as_array, wrap
 
-__all__ = ["backward", "gradients"]
+__all__ = ["backward", "fit", "gradients", "seed_of"]
 
 _PLAIN_TYPES = frozenset([np.ndarray, np.float32, np.float64])  # of gradients that need no second look
 
@@ -115,7 +115,7 @@ class _Pass:
                 raise TypeError(f"backward: expected a Tensor, got {type(y).__name__}")
             if y._node is None:
                 continue
-            seed = _seed(y, g)
+            seed = seed_of(y, g)
             self.roots.append(y._node)
             self._add(y._node, seed if create_graph else seed._array)
         if not self.roots:
@@ -214,7 +214,7 @@ class _Pass:
                 part = _run(rule, node, index, g, pick(saved), observer)
             kind = Tensor if self.create_graph else type(part)
             if kind not in _PLAIN_TYPES or part.shape != parent.shape or part.dtype is not parent.dtype:
-                part = self._fit(part, node, index)
+                part = fit(part, node, index, self.create_graph)
             old = grads.get(parent)
             if old is None:
                 grads[parent] = part  # as it is: it may be a view, so it is never written to
@@ -231,7 +231,7 @@ class _Pass:
                                "gradient per input")
         for index, (part, is_wanted) in enumerate(zip(given, wanted, strict=True)):
             if is_wanted:
-                self._add(node.parents[index], self._fit(part, node, index))
+                self._add(node.parents[index], fit(part, node, index, self.create_graph))
 
     def _all_outputs(self, node: Node, gs: list) -> tuple:
         """The cotangents of all outputs, zeros for those that nothing was made from."""
@@ -239,27 +239,6 @@ class _Pass:
         if self.create_graph:
             return tuple(wrap(zero, None) if g is None else g for g, zero in zip(gs, zeros, strict=True))
         return tuple(zero if g is None else g for g, zero in zip(gs, zeros, strict=True))
-
-    def _fit(self, g: Any, node: Node, index: int) -> Any:
-        """Undoes broadcasting and casting on one edge: gives g the shape and dtype of input `index`."""
-        parent = node.parents[index]
-        if g is None or (type(g) is Tensor and not self.create_graph):
-            what = "nothing" if g is None else "a Tensor, so it uses something besides its named values"
-            raise RuntimeError(f"{_rule(node, index)} gave {what}; a rule is a function of g and the op's named values")
-        if self.create_graph:
-            g = g if type(g) is Tensor else wrap(_numbers(g, parent), None)
-        elif not hasattr(g, "dtype"):
-            g = _numbers(g, parent)
-        if g.shape != parent.shape:
-            if not node.op.broadcasts or not _broadcasts(parent.shape, g.shape):
-                raise RuntimeError(f"{_rule(node, index)} gave a gradient of shape {g.shape}, expected {parent.shape}; "
-                                   "correct the rule, or declare Op(broadcasts=True) if the op broadcasts its inputs")
-            g = sum_to(g, parent.shape)
-        if g.dtype is not parent.dtype and g.dtype != parent.dtype:
-            if g.dtype.kind == "c" and parent.dtype.kind != "c":
-                g = real(g)
-            g = astype(g, parent.dtype)
-        return g
 
     def _add(self, node: Node, g: Any) -> None:
         """Adds one contribution. The first is kept as it is: it may be a view, so it is never written to."""
@@ -280,6 +259,28 @@ class _Pass:
 
     def _sum(self, old: Any, g: Any) -> Any:
         return add(old, g) if self.create_graph else old + g
+
+
+def fit(g: Any, node: Node, index: int, create_graph: bool = False) -> Any:
+    """Undoes broadcasting and casting on one edge: gives what a rule returned the shape and dtype of input `index`."""
+    parent = node.parents[index]
+    if g is None or (type(g) is Tensor and not create_graph):
+        what = "nothing" if g is None else "a Tensor, so it uses something besides its named values"
+        raise RuntimeError(f"{_rule(node, index)} gave {what}; a rule is a function of g and the op's named values")
+    if create_graph:
+        g = g if type(g) is Tensor else wrap(_numbers(g, parent), None)
+    elif not hasattr(g, "dtype"):
+        g = _numbers(g, parent)
+    if g.shape != parent.shape:
+        if not node.op.broadcasts or not _broadcasts(parent.shape, g.shape):
+            raise RuntimeError(f"{_rule(node, index)} gave a gradient of shape {g.shape}, expected {parent.shape}; "
+                               "correct the rule, or declare Op(broadcasts=True) if the op broadcasts its inputs")
+        g = sum_to(g, parent.shape)
+    if g.dtype is not parent.dtype and g.dtype != parent.dtype:
+        if g.dtype.kind == "c" and parent.dtype.kind != "c":
+            g = real(g)
+        g = astype(g, parent.dtype)
+    return g
 
 
 def _run(rule: Callable, node: Node, index: int | None, g: Any, values: tuple, observer: Observer | None) -> Any:
@@ -313,7 +314,7 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
     return len(shape) <= len(to) and all(n in (1, m) for n, m in pairs)
 
 
-def _seed(y: Tensor, g: Any) -> Tensor:
+def seed_of(y: Tensor, g: Any) -> Tensor:
     """The cotangent to start from: ones for a single real number, else what is given, checked."""
     if g is None:
         if y.size != 1:

@@ -135,6 +135,11 @@ class Op:
         """The names of the inputs, without those of a `*xs`."""
         return self._inputs
 
+    @property
+    def variadic_name(self) -> str | None:
+        """The name of its `*xs`; None where it has none."""
+        return self._variadic
+
     def input_name(self, index: int) -> str:
         """What the input at that place is called: "x", or "xs[2]"."""
         n = len(self._inputs)

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .atomic import replace_file
+from autograd._atomic import replace_file
+
 from .history import History
 from .module import Module
 from .optim import Optimizer

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from autograd._atomic import replace_file
 from autograd._extras import require
 from autograd.tensor import value_of
 
-from .atomic import replace_file
 from .module import Module
 
 __all__ = ["load", "read_state", "save"]

@@ -1,7 +1,8 @@
-"""What all tests share: the `needs` marker, and how Hypothesis and matplotlib behave here."""
+"""What all tests share: the markers `needs` and `needs_programs`, and how Hypothesis and matplotlib behave here."""
 
 import importlib.util
 import os
+import shutil
 
 import hypothesis
 import pytest
@@ -24,15 +25,24 @@ def pytest_configure(config: pytest.Config) -> None:
         "needs(*modules): skips the test where one of these optional modules is missing; "
         "with REQUIRE_EXTRAS=1 in the environment it fails instead",
     )
+    config.addinivalue_line("markers", "needs_programs(*names): the same for programs on the PATH")
     hypothesis.settings.load_profile("im2grad-same" if _extras_are_required() else "im2grad")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    wanted = [name for marker in item.iter_markers("needs") for name in marker.args]
-    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
+    modules = [name for name in _args(item, "needs") if importlib.util.find_spec(name) is None]
+    _skip_without(modules, "pip install -e '.[test]'")
+    _skip_without([name for name in _args(item, "needs_programs") if shutil.which(name) is None], "run .ci/extras")
+
+
+def _args(item: pytest.Item, marker: str) -> list[str]:
+    return [name for found in item.iter_markers(marker) for name in found.args]
+
+
+def _skip_without(missing: list[str], remedy: str) -> None:
     if not missing:
         return
-    reason = f"needs {', '.join(missing)}: pip install -e '.[test]'"
+    reason = f"needs {', '.join(missing)}: {remedy}"
     if _extras_are_required():
         pytest.fail(f"{reason} (REQUIRE_EXTRAS=1)", pytrace=False)
     pytest.skip(reason)

@@ -39,13 +39,23 @@ echo not this one
 
 @pytest.fixture
 def checkout(tmp_path):
+    """A checkout with .ci alone, and a PATH on which a browser is found already: no test here is to install one."""
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    for name in ("chromium", "chromedriver"):
+        program(tmp_path / "bin", name, "exit 9")
     return tmp_path
+
+
+def program(folder, name, does):
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/bash\n{does}\n")
+    (folder / name).chmod(0o755)
 
 
 def run(checkout, readme):
     (checkout / "README.md").write_text(readme)
     home = {name: value for name, value in os.environ.items() if name != "REQUIRE_EXTRAS"}
+    home["PATH"] = f"{checkout / 'bin'}:{home['PATH']}"
     # given something on stdin, of which the lines must see nothing
     return subprocess.run(
         [checkout / ".ci" / "run"],
@@ -100,3 +110,45 @@ def test_the_readme_of_this_project_has_both_lines(checkout):
     assert "python3 -m venv" in second
     assert "install -q -e .[test] then" in second
     assert second.endswith(".venv/bin/python -m pytest")
+
+
+# -------------------------------------------------------------------- .ci/extras
+
+
+def extras(folder, uid, *programs):
+    """.ci/extras for a user of that number, with these programs alone, which tell what they are called with."""
+    program(folder, "id", f"echo {uid}")
+    for name in programs:
+        program(folder, name, f'echo "{name} $*"' + ("; exec \"$@\"" if name == "sudo" else ""))
+    bash = shutil.which("bash")
+    return subprocess.run([bash, ROOT / ".ci" / "extras"], env={"PATH": str(folder)}, capture_output=True, text=True)
+
+
+INSTALL = "install -y -qq --no-install-recommends chromium chromium-driver"
+
+
+def test_extras_installs_nothing_where_the_browser_is_there(tmp_path):
+    done = extras(tmp_path / "bin", 0, "chromium", "chromedriver", "apt-get")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ".ci/extras: chromium and chromedriver are there\n"
+
+
+@pytest.mark.parametrize("there", [(), ("chromium",), ("chromedriver",)])
+def test_extras_installs_browser_and_driver_as_root(tmp_path, there):
+    done = extras(tmp_path / "bin", 0, "apt-get", "sudo", *there)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["apt-get update -qq", f"apt-get {INSTALL}",
+                                        ".ci/extras: chromium and chromedriver are installed"]
+
+
+def test_extras_asks_sudo_where_it_is_not_root(tmp_path):
+    done = extras(tmp_path / "bin", 1000, "apt-get", "sudo")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[:4] == ["sudo apt-get update -qq", "apt-get update -qq", f"sudo apt-get {INSTALL}",
+                                            f"apt-get {INSTALL}"]
+
+
+def test_extras_says_what_is_missing_where_there_is_no_apt_get(tmp_path):
+    done = extras(tmp_path / "bin", 0, "chromium")
+    assert done.returncode == 1
+    assert "chromium or chromedriver is missing, and there is no apt-get to install it" in done.stderr

@@ -16,6 +16,14 @@ TESTS = """
     @pytest.mark.needs("json", "no_such_module_anywhere")
     def test_with_an_extra_that_is_missing():
         raise AssertionError("this must not run")
+
+    @pytest.mark.needs_programs("python3")
+    def test_with_a_program_that_is_there():
+        pass
+
+    @pytest.mark.needs_programs("no_such_program_anywhere")
+    def test_with_a_program_that_is_missing():
+        raise AssertionError("this must not run")
 """
 
 
@@ -29,13 +37,15 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 def test_a_missing_extra_skips_by_name(project, monkeypatch):
     monkeypatch.delenv("REQUIRE_EXTRAS", raising=False)
     result = project.runpytest_subprocess("-rs", "--strict-markers")
-    result.assert_outcomes(passed=1, skipped=1)
-    result.stdout.fnmatch_lines(["*needs no_such_module_anywhere: pip install -e '.?test?'*"])
+    result.assert_outcomes(passed=2, skipped=2)
+    result.stdout.fnmatch_lines_random(["*needs no_such_module_anywhere: pip install -e '.?test?'*",
+                                        "*needs no_such_program_anywhere: run .ci/extras*"])
 
 
 def test_a_missing_extra_fails_where_extras_are_required(project, monkeypatch):
     monkeypatch.setenv("REQUIRE_EXTRAS", "1")
     result = project.runpytest_subprocess("--strict-markers")
-    result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*needs no_such_module_anywhere*REQUIRE_EXTRAS=1*"])
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.fnmatch_lines_random(["*needs no_such_module_anywhere*REQUIRE_EXTRAS=1*",
+                                        "*needs no_such_program_anywhere*REQUIRE_EXTRAS=1*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED

@@ -22,7 +22,7 @@ EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 # autograd's parts from the bottom to the top. A part imports from the lines above its own here, and its files
 # from each other; parts on one line know nothing of each other. A new file finds its place in this table.
 ORDER = (
-    {"kernels", "scalar", "_extras"},
+    {"kernels", "scalar", "_atomic", "_extras"},
     {"graph"},
     {"tensor"},
     {"op"},
@@ -217,6 +217,14 @@ def test_ruff_finds_nothing():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_scripts_and_styles_keep_to_a_width():
+    files = [path for end in ("js", "css") for path in (ROOT / "autograd").rglob(f"*.{end}")]
+    assert files
+    wide = [f"{path.name}:{number}" for path in files
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if len(line) > 120]
+    assert wide == []
+
+
 @pytest.mark.needs("mypy")
 def test_mypy_finds_nothing():
     done = run(sys.executable, "-m", "mypy")
@@ -249,6 +257,11 @@ class TestWheel:
 
     def test_no_source_file_is_forgotten(self, wheel_files):
         assert {path.relative_to(ROOT).as_posix() for path in SOURCES} - wheel_files == set()
+
+    def test_the_files_of_the_page_of_replay_are_in_it(self, wheel_files):
+        page = {p.relative_to(ROOT).as_posix() for p in (ROOT / "autograd" / "show" / "replay_page").iterdir()}
+        assert {Path(name).suffix for name in page} == {".html", ".css", ".js"}
+        assert page <= wheel_files
 
     def test_the_digits_the_types_and_the_notices_are_in_it(self, wheel_files):
         data = {p.relative_to(ROOT).as_posix() for p in (ROOT / "datasets" / "data").iterdir() if p.is_file()}

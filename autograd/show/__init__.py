@@ -3,6 +3,7 @@
 from .dot import draw
 from .keeping import keep
 from .profiling import profile
+from .replaying import replay
 from .text import listing
 
-__all__ = ["draw", "keep", "listing", "profile"]
+__all__ = ["draw", "keep", "listing", "profile", "replay"]

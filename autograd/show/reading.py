@@ -16,7 +16,7 @@ from ..graph import Node
 from ..scalar import Scalar
 from ..tensor import Tensor, value_of
 
-__all__ = ["Call", "Named", "Rule", "Step", "Value", "read_graph"]
+__all__ = ["Call", "Named", "Rule", "Step", "Value", "first_line", "given_params", "read_graph", "saved_by_name"]
 
 Named = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
@@ -31,6 +31,7 @@ class Value:
     is_output        whether it is one of those that the graph was asked for
     is_input         whether it is data: a leaf that is none of the parameters in `names`, and a constant that has a
                      name, or that is given to an op which is given no result
+    origin           the Scalar or the Node that it was read from; None for a constant
     """
 
     kind: Literal["leaf", "constant", "result"]
@@ -42,6 +43,7 @@ class Value:
     is_watched: bool = False
     is_output: bool = False
     is_input: bool = False
+    origin: Any = None
 
 
 class Rule(NamedTuple):
@@ -65,6 +67,7 @@ class Call:
     about   the first line of the op's docstring
     source  where its forward is written: module and line, "" where that is not known
     rules   that run in the reverse pass
+    origin  the Scalar or the Node that it was read from
     """
 
     op: str
@@ -76,6 +79,7 @@ class Call:
     about: str = ""
     source: str = ""
     rules: list[Rule] = field(default_factory=list)
+    origin: Any = None
 
 
 Step = Value | Call
@@ -168,7 +172,7 @@ def _scalar_steps(order: list[Scalar], outputs: list[Scalar], named: _Names) -> 
     for place, scalar in enumerate(order):
         kind: Literal["leaf", "result"] = "result" if scalar._parents else "leaf"
         value = values[scalar] = Value(kind, names.get(scalar, ""), value=scalar.data, gradient=scalar.grad,
-                                       is_watched=True, is_output=scalar in roots)
+                                       is_watched=True, is_output=scalar in roots, origin=scalar)
         if not scalar._parents:
             value.is_input = bool(value.name) and id(scalar) not in named.parameters
             yield value
@@ -177,7 +181,7 @@ def _scalar_steps(order: list[Scalar], outputs: list[Scalar], named: _Names) -> 
         sides = ("left", "right") if scalar._op in ("-", "/", "**") else ("",) * len(inputs)
         rules = [Rule((i,), slope=slope) for i, slope in enumerate(scalar._local)]
         yield Call(scalar._op, {}, list(zip(sides, inputs, strict=True)), "", [("", value)], place - len(order),
-                   rules=rules)
+                   rules=rules, origin=scalar)
 
 
 # -------------------------------------------------------------------- Tensors
@@ -208,9 +212,10 @@ class _TensorReader:
                 calls[node.parents[0]].outputs.append((_output_name(node), self._result(node)))
             else:
                 inputs, rules = self._inputs(node)
-                about = (node.op.__doc__ or "").strip().partition("\n")[0]
-                call = calls[node] = Call(node.op.name, _given(node), inputs, _printable(node.scope), order=node.order,
-                                          about=about, source=_source(node.op), rules=rules)
+                about = first_line(node.op)
+                call = calls[node] = Call(node.op.name, given_params(node), inputs, _printable(node.scope),
+                                          order=node.order, about=about, source=_source(node.op), rules=rules,
+                                          origin=node)
                 steps.append(call)
                 if node.outputs is None:
                     call.outputs.append(("", self._result(node)))
@@ -233,11 +238,11 @@ class _TensorReader:
 
     def _value(self, kind: Literal["leaf", "result"], node: Node) -> Value:
         value = self.values[node] = Value(kind, self.names.get(node, ""), node.shape, node.dtype,
-                                          is_watched=self.is_watched, is_output=node in self.roots)
+                                          is_watched=self.is_watched, is_output=node in self.roots, origin=node)
         return value
 
     def _inputs(self, node: Node) -> tuple[list[tuple[str, Value]], list[Rule]]:
-        saved = _saved_by_name(node)
+        saved = saved_by_name(node)
         is_first = all(parent is None or parent.is_leaf for parent in node.parents)
         inputs: list[tuple[str, Value]] = []
         places: dict[int, int] = {}  # of inputs that get a gradient
@@ -290,13 +295,18 @@ def _may_be_data(constant: Value, node: Node) -> bool:
     return len(constant.shape) > int(node.op.broadcasts)
 
 
+def first_line(op: Any) -> str:
+    """What an op computes: the first line of its docstring."""
+    return (op.__doc__ or "").strip().partition("\n")[0]
+
+
 def _output_name(node: Node) -> str:
     """The name of one output of several."""
     names = node.op.output_names
     return names[node.index] if names else f"[{node.index}]"
 
 
-def _given(node: Node) -> dict[str, Any]:
+def given_params(node: Node) -> dict[str, Any]:
     """The parameters that tell something: neither None nor what they are by default (a pair of it, too)."""
     return {name: value for name, value in node.params.items()
             if value is not None and repr(value) not in _as_default(node.op.defaults.get(name))}
@@ -306,7 +316,7 @@ def _as_default(default: Any) -> tuple[str, str]:
     return repr(default), repr((default, default))
 
 
-def _saved_by_name(node: Node) -> dict[str, Any]:
+def saved_by_name(node: Node) -> dict[str, Any]:
     """What the node saved for its rules, by the names that they ask for; {} once it is freed."""
     if not node.saved:
         return {}

@@ -23,12 +23,13 @@ _Path = str | os.PathLike[str]
 
 
 @functools.cache
-def digraph_class() -> Any:
+def digraph_class(what: str = "ag.draw") -> Any:
     """A graphviz.Digraph whose pipe, render, view and notebook hooks work without `dot` too.
 
-    It is made here, since its base is there only where graphviz is installed; ImportError where not.
+    It is made here, since its base is there only where graphviz is installed; ImportError where not, which says that
+    `what` needs it.
     """
-    graphviz = require("graphviz", extra="plot", what="ag.draw")
+    graphviz = require("graphviz", extra="plot", what=what)
     base: Any = graphviz.Digraph
 
     class Digraph(base):
