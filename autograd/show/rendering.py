@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import functools
 import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import Any
 
+from .._atomic import replace_file
 from .._extras import require
 from .page import for_viewers, inline_svg, page
 
@@ -69,7 +69,7 @@ def digraph_class(what: str = "ag.draw") -> Any:
             picture = self.pipe(wanted, engine=engine, **options)  # before anything is written: it may raise
             source = self.save(filename, directory=directory)
             path = f"{source}.{wanted}" if outfile is None else os.fspath(outfile)
-            _write_whole(Path(path), picture)
+            replace_file(Path(path), lambda file: file.write(picture))
             if cleanup and path != source:
                 os.remove(source)
             if view:
@@ -84,16 +84,6 @@ def digraph_class(what: str = "ag.draw") -> Any:
             return f'<div style="overflow: auto; max-height: 90vh">{inline_svg(self._repr_svg_())}</div>'
 
     return Digraph
-
-
-def _write_whole(path: Path, picture: bytes) -> None:
-    """Beside it first: whoever looks sees the old file or the whole new one."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        draft.write_bytes(picture)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _draw_in_process(source: str, format: str, engine: str, options: dict[str, Any]) -> bytes:
