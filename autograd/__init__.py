@@ -4,9 +4,11 @@ Read `scalar.py` first: it is the whole idea on Python floats. Then `graph.py`, 
 one file of `ops/`, and `backward.py`.
 """
 
+from typing import TYPE_CHECKING
+
 from . import numpy_face, operators  # noqa: F401  (importing them gives Tensor its operators and NumPy's functions)
+from ._lazy import loader
 from .backward import gradients
-from .check import anomaly, gradcheck
 from .graph import Node, Observer, no_grad, observe, scope
 from .kernels.memory import keep_freed_memory
 from .kernels.threads import get_num_threads, set_num_threads
@@ -75,7 +77,6 @@ from .ops.shape import (
 )
 from .ops.softmax import log_softmax, softmax
 from .scalar import Scalar
-from .show import draw, keep, listing, profile, replay
 from .tensor import Tensor, get_default_dtype, set_default_dtype
 from .transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
@@ -187,6 +188,15 @@ __all__ = [
     "vjp",
     "where",
 ]
+
+if TYPE_CHECKING:
+    from .check import anomaly, gradcheck
+    from .show import draw, keep, listing, profile, replay
+
+__getattr__ = loader(__name__, {
+    **dict.fromkeys(("check", "anomaly", "gradcheck"), "check"),
+    **dict.fromkeys(("show", "draw", "keep", "listing", "profile", "replay"), "show"),
+})
 
 keep_freed_memory()
 

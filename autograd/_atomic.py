@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +15,7 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
     Raises OSError where that cannot be done; the old file is then as it was.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
         with open(draft, "xb") as file:
             write(file)

@@ -66,7 +66,11 @@ _OTHERS = "More"
 
 def build(folder: Path) -> list[Path]:
     """Writes the pages into folder, which is made if it is not there, and returns them."""
-    modules: dict[str, doc.Module] = {name: _Module(import_module(name)) for name in MODULES}
+    loaded = {name: import_module(name) for name in MODULES}
+    for module in loaded.values():
+        for name in module.__all__:  # some are loaded when they are first used, and pdoc looks for them in the module
+            getattr(module, name)
+    modules: dict[str, doc.Module] = {name: _Module(module) for name, module in loaded.items()}
     _configure()
     with warnings.catch_warnings():  # pdoc tries to evaluate annotations, which are shown as they are written here
         warnings.filterwarnings("ignore", message="Error parsing type annotation")

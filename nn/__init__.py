@@ -10,12 +10,14 @@ A model is a Module: a plain class with a `forward`. Images are NHWC, convolutio
 >>> loss.backward()
 """
 
-from . import functional, init, inspection, models, optim, plot
+from typing import TYPE_CHECKING
+
+from autograd._lazy import loader
+
+from . import functional, init, models, optim
 from .activations import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
-from .checking import gradcheck
 from .conv import Conv2d, ConvTranspose2d
 from .dense import Dense
-from .drawing import draw
 from .dropout import Dropout
 from .embedding import Embedding
 from .files import load, read_state, save
@@ -28,6 +30,13 @@ from .randomness import rng
 from .sequential import MLP, Sequential
 from .table import summary
 from .train import evaluate, fit, predict
+
+if TYPE_CHECKING:
+    from . import inspection, plot
+    from .checking import gradcheck
+    from .drawing import draw
+
+__getattr__ = loader(__name__, {"inspection": "inspection", "plot": "plot", "gradcheck": "checking", "draw": "drawing"})
 
 __all__ = [
     "ELU",

@@ -22,7 +22,7 @@ EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 # autograd's parts from the bottom to the top. A part imports from the lines above its own here, and its files
 # from each other; parts on one line know nothing of each other. A new file finds its place in this table.
 ORDER = (
-    {"kernels", "scalar", "_atomic", "_extras"},
+    {"kernels", "scalar", "_atomic", "_extras", "_lazy"},
     {"graph"},
     {"tensor"},
     {"op"},

@@ -75,7 +75,7 @@ def test_code_that_does_not_make_its_picture_is_named(section, message, tmp_path
 def test_an_unknown_section_is_refused_with_those_that_there_are(capsys):
     with pytest.raises(SystemExit):
         gallery.main(["two-suns"])
-    assert "there is no section 'two-suns'; the page has formula, two-moons" in capsys.readouterr().err
+    assert "there is no section 'two-suns'; the page has formula, reverse-pass, layers" in capsys.readouterr().err
 
 
 @pytest.mark.needs("matplotlib")
