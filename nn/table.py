@@ -111,6 +111,9 @@ def example_input(who: str, model: Any, input_shape: Sequence[int], dtype: DType
     """Zeros of shape (1, *input_shape), by default of the dtype of the first parameter."""
     if not isinstance(model, Module):
         raise TypeError(f"{who}: expected a Module, got {type(model).__name__}")
+    if not isinstance(input_shape, (tuple, list)):
+        raise TypeError(f"{who}: input_shape must be a tuple of lengths, without the batch, such as (28, 28, 1), got "
+                        f"{input_shape!r}")
     if dtype is None:
         dtype = next((parameter.dtype for parameter in model.parameters()), get_default_dtype())
     return Tensor(np.zeros((1, *input_shape), dtype))

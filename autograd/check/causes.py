@@ -117,15 +117,16 @@ def _factor_text(factor: complex, evidence: Evidence) -> str:
         return f"the gradient is {factor:.6g} times the right one"
     factor = float(np.real(factor))
     shapes = [evidence.samples[0].analytic.shape, *evidence.out_shapes]
-    counts = dict.fromkeys((2, 3, 4, np.pi), "")
+    counts: dict[float, str] = {n: f"{n}" for n in (2, 3, 4)}
     counts |= {n: f"{n}, a length in {shape}" for shape in shapes for n in shape if n > 1}
     counts |= {prod(shape): f"{prod(shape)}, the number of elements in {shape}" for shape in shapes if prod(shape) > 1}
-    counts |= {shape[0]: f"{shape[0]}, the batch size" for shape in shapes if len(shape) > 1 and shape[0] > 1}
+    first = {shape[0] for shape in shapes if len(shape) > 1}
+    counts |= {n: f"{n}, the length of the first axis (the batch size?)" for n in first if len(first) == 1 and n > 1}
     for n, what in counts.items():
         for power, text in ((1, "times"), (-1, "divided by")):
             if np.isclose(abs(factor), n**power, rtol=1e-5):
                 sign = "minus " if factor < 0 else ""
-                return f"the gradient is {sign}the right one {text} {what or f'{n:g}'}"
+                return f"the gradient is {sign}the right one {text} {what}"
     return f"the gradient is {factor:.6g} times the right one"
 
 

@@ -94,6 +94,10 @@ def gradcheck(f: Callable[..., Any], *inputs: Any, order: int = 2, method: str =
 
 
 def _check_arguments(order: int, settings: Settings, values: list[np.ndarray], names: Sequence[str] | None) -> None:
+    for name, value in (("order", order), ("max_elements", settings.max_elements),
+                        ("directions", 1 if settings.directions is None else settings.directions)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"gradcheck: {name} must be a whole number, got {value!r}")
     if order < 1:
         raise ValueError(f"gradcheck: order must be at least 1, got {order}")
     if settings.method not in ("central", "complex"):

@@ -15,13 +15,13 @@ import numpy as np
 
 from .report import Comparison
 from .rounding import base_error, precision, rounding_error
-from .slopes import central, complex_step, settled, sides
+from .slopes import Slope, complex_step, settled, sides
 from .weighted import Direction, Weighted, random_like
 
 __all__ = ["Level", "Settings"]
 
 _N_DIRECTIONS = 2  # beside the elements
-_BLUR = 4  # how many times the simulated rounding error a gradient in float32 may be off
+_BLUR = 4  # roundings of every op that are simulated: a relu near 0 must have its chance to change sides
 
 
 class Settings(NamedTuple):
@@ -48,6 +48,7 @@ class _Look(NamedTuple):
     how: str
     note: str = ""
     is_kink: bool = False
+    why: str = ""
 
 
 class Level:
@@ -83,6 +84,8 @@ class Level:
             n = _N_DIRECTIONS if self.settings.directions is None else self.settings.directions
             for k in range(n):  # once something is wrong, what else is out of tolerance needs no second look
                 rows.append(self._direction(k, looks_again=all(row.ok for row in rows)))
+            if self.settings.directions is None and any(row.kinks for row in rows) and all(row.ok for row in rows):
+                rows += [self._kinks_together(), self._beside_the_kinks()]
             return [*rows, *self._as_given(self.f.beside(self.rng) if any(row.kinks for row in rows) else self.f)]
 
     # ------------------------------------------------------------------ is it a function at all
@@ -115,6 +118,7 @@ class Level:
                  labels: tuple[str, str], why: str) -> list[Comparison]:
         same = (one == other) | (np.isnan(one) & np.isnan(other)) if one.dtype.kind in "fc" else one == other
         errors = np.where(same, 0.0, np.abs(np.subtract(one, other, dtype=np.result_type(one, float))))
+        allowed = np.where(same, np.inf, allowed)  # a NaN twice is the same, and its tolerance is a NaN, too
         if np.all(errors <= allowed):
             return []
         index = np.unravel_index(np.argmax(np.nan_to_num(errors - allowed, nan=np.inf)), errors.shape)
@@ -213,55 +217,99 @@ class Level:
     def _size(self, i: int, index: tuple) -> float:
         return max(1.0, float(np.abs(self.f.wide[i][index])))
 
-    def _beside_the_kink(self, row: Comparison, along: Direction, scale: float) -> Comparison:
-        """A direction can cross several kinks at once, whose slopes need not have the gradient between them."""
+    def _kinks_together(self) -> Comparison:
+        """All elements at kinks moved by as much: what is tied stays tied, so there may be a slope after all."""
+        along = {i: self.still[i].astype(float) for i in self.f.inexact}
+        expected = _dot(self.analytic, along)
+        row = self._compared("elements at kinks, together", None, expected, self._second_look(along, 1.0, expected))
+        return self._past_the_kink(row, along, 1.0)
+
+    def _beside_the_kinks(self) -> Comparison:
+        """One random direction a little beside the kinks: a rule may be wrong on both of their sides."""
         near = copy(self)
-        near.f = self.f.beside(self.rng)
+        near.f = self.f.beside(self.rng, 0.01)
+        near.still = {i: np.zeros_like(still) for i, still in self.still.items()}
         near.analytic = dict(zip(self.f.inexact, near.f.gradients(), strict=True))
-        expected = _dot(near.analytic, along)
-        found = self._compared(row.where, None, expected, near._second_look(along, scale, expected))
-        note = "at a kink along this direction; the gradient is right beside it, where all inputs are moved by 0.001"
-        return replace(found, note=note, kinks=1) if found.ok else row
+        return replace(near._direction(0, looks_again=True), where="beside the kinks (inputs moved by 0.01)")
 
     # ------------------------------------------------------------------ along one line
 
     def _first_look(self, direction: Direction, scale: float, analytic: float) -> _Look:
         if self.settings.method == "complex":
             numeric = complex_step(self.f.along_complex(direction))
-            return _Look(numeric, self.precision.tolerance(numeric, self.f.size), "complex step")
-        step = self.step * scale
-        numeric = central(self.f.along(direction), step)
-        return _Look(numeric, self.precision.tolerance(numeric, self.f.size), f"central difference, step {step:.1e}")
+            return self._looked(numeric, 1.0, "complex step")
+        numeric, size = self._measured(direction, self.step * scale, scale)
+        return self._looked(numeric, size, f"central difference, step {self.step * scale:.1e}")
+
+    def _measured(self, direction: Direction, step: float, scale: float) -> tuple[float, float]:
+        """The central difference, and the size of what rounds in it: the outputs that move, for a step of size 1.
+
+        An output that does not move cancels, however large it is, so it does not blur the others.
+        """
+        parts = self.f.parts_along(direction)
+        ahead, behind = parts(step), parts(-step)
+        moved = ahead != behind
+        size = float(np.linalg.norm(ahead[moved]))
+        return float(np.sum(ahead[moved] - behind[moved])) / (2 * step), max(1.0, size) / scale
+
+    def _looked(self, numeric: float, size: float, how: str) -> _Look:
+        size = size if np.isfinite(size) else self.f.size
+        return _Look(numeric, self.precision.tolerance(numeric, size), how,
+                     why=self.precision.why(size, self.settings.method))
 
     def _second_look(self, direction: Direction, scale: float, analytic: float) -> _Look:
         """Where the slope settles; failing that, whether there is a kink and the gradient lies between its slopes."""
         if self.settings.method == "complex":
             return self._first_look(direction, scale, analytic)
-        phi = self.f.along(direction)
-        slope = settled(phi, scale, self.f.eps)
-        tolerance = self.precision.tolerance(slope.value, self.f.size)
-        if slope.uncertainty <= 1e-3 * max(abs(slope.value), 1e-3 * self.f.size):
+        size = self._measured(direction, self.step * scale, scale)[1]
+        slope = self._settled(direction, scale, size * scale)
+        if not np.isfinite(slope.uncertainty):
+            look = self._looked(slope.value, size, "no step settles")
+        else:
+            look = self._looked(slope.value, size, f"central difference, step {slope.step:.1e}, where it settles")
+        tolerance = look.tolerance
+        if slope.uncertainty <= 1e-3 * max(abs(slope.value), 1e-3 * size):
             tolerance += 3 * slope.uncertainty
-        look = _Look(slope.value, tolerance, f"central difference, step {slope.step:.1e}, where it settles")
+        look = look._replace(tolerance=tolerance)
         if abs(analytic - slope.value) <= tolerance:
             return look._replace(note=f"right at a step of {slope.step:.1e}, not at {self.step * scale:.1e}: f bends "
                                       "sharply or has a kink nearby")
         found = sides(self.f.parts_along(direction), scale, self.f.eps)
         if found is None:
             return look
-        slack = 1e-4 * max(abs(found.lowest), abs(found.highest)) + 10 * self.precision.tolerance(0.0, self.f.size)
+        slack = 1e-4 * max(abs(found.lowest), abs(found.highest)) + 10 * self.precision.tolerance(0.0, size)
         nearest = float(np.clip(analytic, found.lowest, found.highest))
         where = (f"at a kink (or within {found.within:.0e} of one): slope {found.left:.6g} to the left, "
                  f"{found.right:.6g} to the right")
         if not found.lowest >= min(found.left, found.right) - slack:
             where += f", {found.lowest:.6g} to {found.highest:.6g} with each output on its own side"
-        return _Look(nearest, slack, "one-sided differences", where, is_kink=True)
+        return _Look(nearest, slack, "one-sided differences", where, is_kink=True,
+                     why="1e-4 of the larger slope: one-sided differences are off by the step")
+
+    def _settled(self, direction: Direction, scale: float, size: float) -> Slope:
+        """The slope where it settles, over steps of the size of what moves if need be: log at 1e-8 bends over 1e-8."""
+        parts = self.f.parts_along(direction)
+        here = parts(0.0)
+
+        def phi(t: float) -> float:
+            moved = parts(t)
+            return float(np.sum(np.where(moved == here, 0.0, moved - here)))
+
+        at = np.concatenate([np.abs(self.f.wide[i])[d != 0] for i, d in direction.items()])
+        own = float(at[at > 0].min(initial=1.0))
+        slopes = [settled(phi, by, self.f.eps) for by in sorted({own, 1.0, scale})]
+        return next((slope for slope in slopes if self._is_sure(slope, size, float(at.max(initial=0.0)))), slopes[-1])
+
+    def _is_sure(self, slope: Slope, size: float, at: float) -> bool:
+        """Whether the slope settled, and at a step at which it is no rounding of f or of the input."""
+        noise = self.f.eps * (size + at * abs(slope.value)) / slope.step
+        return slope.uncertainty + noise <= 1e-3 * abs(slope.value)
 
     def _compared(self, where: str, index: tuple | None, analytic: complex, look: _Look) -> Comparison:
         error = abs(analytic - look.numeric)
         return Comparison(self.order, where, index, analytic, look.numeric, error, look.tolerance, (1, 1),
                           wrong=int(not error <= look.tolerance), kinks=int(look.is_kink), note=look.note, how=look.how,
-                          why=self.precision.why(self.f.size, self.settings.method))
+                          why=look.why)
 
     # ------------------------------------------------------------------ float32
 
@@ -280,13 +328,13 @@ class Level:
         for n, (i, given, exact) in enumerate(zip(f.inexact, f.gradients(wide=False), wide, strict=True)):
             if not given.size:
                 continue
-            why = f"rounding: 1,024 times eps = {eps:.1e} of the largest of all gradients"
+            why = f"rounding: {base:.1e}, a share of the largest of all gradients for eps = {eps:.1e}"
             off = np.where(given == exact, 0.0, np.abs(given - exact))
             allowed = np.full(off.shape, base)
             if not np.all(off <= allowed):
-                simulated = simulated or rounding_error(f, eps, self.rng)
-                allowed = allowed + _BLUR * simulated[n]
-                why += f", plus {_BLUR} times what simulated rounding of every op changes"
+                simulated = simulated or rounding_error(f, _BLUR * eps, self.rng)
+                allowed = allowed + simulated[n]
+                why += f", plus what rounding every op to {_BLUR} eps changes"
             rows.append(self._as_given_row(i, given, exact, off, allowed, why))
         return rows
 

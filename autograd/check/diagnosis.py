@@ -63,7 +63,7 @@ def _unexplained(row: Comparison, is_large: bool) -> str:
     if "kink" in row.note:
         return "the gradient does not lie between the slopes on both sides of the kink"
     if 0 < row.wrong < row.checked[0]:
-        return f"{row.wrong} of {row.checked[0]} elements are wrong, and the others right"
+        return f"{row.wrong} of {row.checked[0]} elements are out of tolerance, and the others within it"
     if is_large:
         return "too many elements to try hypotheses; check a smaller input"
     return "no hypothesis explains the numbers"

@@ -35,7 +35,7 @@ class Precision(NamedTuple):
 
     def why(self, size: float, method: str) -> str:
         """The tolerance as a formula, with its reason."""
-        reason = "the complex step loses no digits" if method == "complex" else f"|F| = {size:.3g} rounds"
+        reason = "the complex step loses no digits" if method == "complex" else "the size of what moves and rounds"
         return f"{self.rtol:.0e} x |numeric| + {self.atol:.0e} x {size:.3g}: {reason}"
 
 
@@ -75,7 +75,7 @@ def base_error(gradients: Sequence[np.ndarray], eps: float) -> float:
     numbers that are not.
     """
     largest = max((float(np.abs(g[np.isfinite(g)]).max(initial=0.0)) for g in gradients), default=0.0)
-    return _ROUNDINGS * eps * max(1e-3, largest)
+    return min(_ROUNDINGS * eps, 1e-3) * max(1e-3, largest)  # 1,024 roundings of a float16 would be all of it
 
 
 class _Rounding(Observer):

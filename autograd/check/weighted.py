@@ -220,6 +220,8 @@ def pullback(f: Callable[..., Any], args: Sequence[Any], inexact: Sequence[int],
 def outputs_of(outs: Any) -> tuple[Tensor, ...]:
     """What a function gave, as a tuple of Tensors; TypeError where it is something else."""
     outs = tuple(outs) if isinstance(outs, (tuple, list)) else (outs,)
+    if not outs:
+        raise TypeError("gradcheck: f gave no output")
     for out in outs:
         if type(out) is not Tensor:
             raise TypeError(f"gradcheck: f must give a Tensor or a tuple of them, it gave {type(out).__name__}")

@@ -24,14 +24,15 @@ class Kept:
     value      the array that the op gave, a tuple of them where it has several outputs; None where the
                node was recorded before `keep`
     gradient   the cotangent that arrived in the latest backward pass, in the form of `value`; or None
-    constants  the op's inputs that need no gradient, by their position; one that was left out is missing
+    given      the op's inputs that no op made, by their position: constants, and leaves as they were then; one that was
+               left out is missing
     """
 
-    __slots__ = ("constants", "gradient", "value")
+    __slots__ = ("given", "gradient", "value")
 
-    def __init__(self, value: Any = None, constants: dict[int, np.ndarray] | None = None) -> None:
+    def __init__(self, value: Any = None, given: dict[int, np.ndarray] | None = None) -> None:
         self.value = value
-        self.constants = constants
+        self.given = given
         self.gradient: Any = None
 
 
@@ -46,7 +47,7 @@ class _Keeper(Observer):
             node = next(iter(nodes))
             node = node if type(out) is Tensor else node.parents[0]
             whole = out.data if type(out) is Tensor else tuple(part.data for part in parts)
-            node.kept = Kept(whole, _constants(op, args, params))
+            node.kept = Kept(whole, _given(op, args, params))
         return out
 
     def around_rule(self, node: Node, index: int | None, g: Any, run: Callable[[], Any]) -> Any:
@@ -61,10 +62,10 @@ class _Keeper(Observer):
         return run()
 
 
-def _constants(op: Op, args: tuple, params: dict) -> dict[int, np.ndarray]:
+def _given(op: Op, args: tuple, params: dict) -> dict[int, np.ndarray]:
     inputs, _ = op.bind(args, params)
     return {index: np.asarray(value_of(value)) for index, value in enumerate(inputs)
-            if value is not None and getattr(value, "_node", None) is None}
+            if value is not None and (type(value) is not Tensor or value._node is None or value.is_leaf)}
 
 
 def _put_gradient(node: Node, gradient: Any) -> None:
@@ -77,9 +78,9 @@ def keep() -> Any:
     """Inside `with keep():` every node keeps its value and its gradient, for `draw` and `listing`.
 
     Values are kept of the ops recorded inside, gradients of the backward passes run inside (the latest
-    pass counts); so put both the forward and the backward there to see both. A leaf needs no keeping:
-    pictures read its Tensor's data and `.grad`. The kept arrays are the graph's own, not copies, and go
-    with it.
+    pass counts); so put both the forward and the backward there to see both. A leaf is shown with the value that the
+    graph was made from, whatever its Tensor holds by now, and with the Tensor's `.grad`. The kept arrays are the
+    graph's own, not copies, and go with it.
 
     >>> import autograd as ag
     >>> from autograd.show import keep, listing

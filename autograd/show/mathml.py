@@ -152,7 +152,7 @@ def _relu_grad(term: Term) -> tuple[str, int]:
 def _where(term: Term) -> tuple[str, int]:
     condition, one, other = map(_write, term.parts)
     rows = "".join(f"<mtr><mtd>{value}</mtd><mtd><mtext>{when}</mtext>{test}</mtd></mtr>"
-                   for value, when, test in ((one, "where ", condition), (other, "elsewhere", "")))
+                   for value, when, test in ((one, "where\u00a0", condition), (other, "elsewhere", "")))
     return f'<mrow><mo>{{</mo><mtable columnalign="left">{rows}</mtable></mrow>', _SUM
 
 
@@ -161,8 +161,9 @@ def _output(term: Term) -> tuple[str, int]:
 
 
 def _shaped(term: Term) -> tuple[str, int]:
+    # MathML trims blanks at the ends of a text, but not those that do not break
     words = {"reshape": "reshaped to", "broadcast_to": "repeated to", "sum_to": "summed to"}[term.op]
-    return f"<mrow>{_write(term.parts[0], _PRODUCT)}<mtext> {words} {term.text}</mtext></mrow>", _SUM
+    return f"<mrow>{_write(term.parts[0], _PRODUCT)}<mtext>\u00a0{words} {term.text}</mtext></mrow>", _SUM
 
 
 def _getitem(term: Term) -> tuple[str, int]:

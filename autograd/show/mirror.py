@@ -80,7 +80,7 @@ class Mirror:
             given.append(seed)
         has_box = (picture.has_value_boxes or maker is None) and not (output is not None and not users)
         target = self._box(value, home) if has_box else self.rules[maker] if maker is not None else ""
-        text = "" if picture.has_value_boxes or has_box else " ".join(value_lines(value, ("shape",)))
+        text = "" if picture.has_value_boxes or has_box else self._on_arrow(value)
         end = target
         if len(given) > 1:
             end = picture.node("sum", "sum", "+", [], "gradients from several users add up", home)
@@ -90,6 +90,10 @@ class Mirror:
             picture.edge(end, source, text, value, _BACK, len(given) == 1)
         if has_box and maker is not None:
             picture.edge(self.rules[maker], target, "", value, _BACK, True)
+
+    def _on_arrow(self, value: Value) -> str:
+        words = [word for word in self.picture.show or ("shape",) if word != "value"]
+        return " ".join(line.removeprefix("gradient ") for line in value_lines(value, words))
 
     def _box(self, value: Value, home: Block, is_seed: bool = False) -> str:
         show = self.picture.show

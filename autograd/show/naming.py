@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from .folding import Folding
@@ -15,16 +17,16 @@ _SCALAR_RESULTS = {"+": "sum", "-": "difference", "*": "product", "/": "quotient
 
 def labels_of(folding: Folding) -> dict[Value, str]:
     """What each value is called: by its name, else by the op that made it, with a number where there are several."""
-    made = [(_word(call.op), name, value) for call in folding.calls for name, value in call.outputs]
-    totals: dict[str, int] = {}
-    for op, _, _ in made:
-        totals[op] = totals.get(op, 0) + 1
-    counts: dict[str, int] = {}
+    totals = Counter(_word(call.op) for call in folding.calls)
+    counts: Counter[str] = Counter()
     labels = {}
-    for op, name, value in made:
-        counts[op] = counts.get(op, 0) + 1
+    for call in folding.calls:
+        op = _word(call.op)
+        counts[op] += 1
         label = f"{op} #{counts[op]}" if totals[op] > 1 else op
-        labels[value] = value.name or (f"{label}.{name}" if name else label)
+        for name, value in call.outputs:
+            part = f".{name}" if name and not name.startswith("[") else name  # batch_norm.y, but split[0]
+            labels[value] = value.name or label + part
     for call in folding.calls:
         for name, value in call.inputs:
             if value not in labels:

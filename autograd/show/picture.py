@@ -166,6 +166,8 @@ class Picture:
         if show is None:
             show = ["shape", *(["value"] if value.is_watched and value.value is not None else [])]
             show += ["dtype"] if self.dtype is None else []
+        if self.backward:  # gradients stand on the arrows of the reverse pass
+            show = [word for word in show if word != "gradient"]
         return [*([shortened(value.name)] if value.name else []), *self.wording.value(value, show)]
 
     # ------------------------------------------------------------------ parts, which the mirror uses, too

@@ -251,6 +251,8 @@ class _TensorReader:
             value = self._constant(node, index, saved) if parent is None else self.values[parent]
             if value is None:
                 continue
+            if value.kind == "leaf" and node.kept and node.kept.given:  # as it was then, whatever the Tensor holds now
+                value.value = node.kept.given.get(index, value.value)
             if parent is None:
                 value.is_input = bool(value.name or (is_first and _may_be_data(value, node)))
             else:
@@ -265,8 +267,8 @@ class _TensorReader:
     def _constant(self, node: Node, index: int, saved: dict[str, Any]) -> Value | None:
         """An input that needs no gradient, as far as it is known; None for one that was left out."""
         name = node.op.input_name(index)
-        if node.kept and node.kept.constants is not None:
-            return self._known(node.kept.constants.get(index))
+        if node.kept and node.kept.given is not None:
+            return self._known(node.kept.given.get(index))
         if name in saved:
             return self._known(saved[name])
         if f"{name}_shape" in saved:

@@ -9,14 +9,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .._atomic import replace_file
 from ..graph import Node
 from ..scalar import Scalar
 from ..tensor import Tensor
+from .dot import check_view
 from .folding import Folding, View
-from .reading import Call, Named, Step, read_graph, saved_by_name
+from .reading import Call, Named, Step, read_graph
 from .scene import scene
 from .tape import Tape, record_pass
 
@@ -57,8 +56,7 @@ def replay(y: Any, path: str | os.PathLike[str], g: Any = None, names: Named | N
                         "or replay one of them")
     if isinstance(y, Scalar) and g is not None:
         raise TypeError("replay: a Scalar takes no cotangent g: its pass starts from 1; multiply it first, as in y * 3")
-    if depth is not None and (not isinstance(depth, int) or depth < 0):
-        raise ValueError(f"replay: depth must be None or a whole number from 0 on, got {depth!r}")
+    check_view("replay", "TB", depth, limit)
     # in a context of its own, so that no other observer (keep, profile, anomaly) takes this for a pass of the user's
     page = Context().run(_page, y, g, names, depth, limit)
     replace_file(path, lambda file: file.write(_html(page).encode()))
@@ -69,7 +67,6 @@ def _page(y: Scalar | Tensor, g: Any, names: Named | None, depth: int | None, li
     """All that is to be seen, as plain data."""
     steps = read_graph("replay", y, names)
     _check(steps)
-    _take_recorded_values(steps)
     tape = _run(y, g, steps)
     folding = Folding(steps)
     view = folding.view(limit=limit, merge=False)
@@ -102,18 +99,6 @@ def _check(steps: list[Step]) -> None:
     if lost is not None:
         raise ValueError(f"replay: the value of {lost.op!r} was not kept; compute all of y under keep:\n"
                          '    with ag.keep():\n        y = ...\n    ag.replay(y, "backward.html")')
-
-
-def _take_recorded_values(steps: list[Step]) -> None:
-    """Leaves with the values that the rules will use: a leaf may have got new data since, or its Tensor be gone."""
-    for call in (step for step in steps if isinstance(step, Call) and isinstance(step.origin, Node)):
-        saved = saved_by_name(call.origin)
-        given = [index for index, parent in enumerate(call.origin.parents) if parent is not None]
-        values = {value.origin: value for _, value in call.inputs if value.origin is not None}
-        for index in given:
-            name, value = call.origin.op.input_name(index), values[call.origin.parents[index]]
-            if value.kind == "leaf" and name in saved:
-                value.value = np.asarray(saved[name])
 
 
 def _run(y: Scalar | Tensor, g: Any, steps: list[Step]) -> Tape:

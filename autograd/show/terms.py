@@ -137,7 +137,7 @@ class _Reader:
 
     def unlinked(self, node: Node, index: int) -> Term | None:
         """An input that needs no gradient; None for one that was left out."""
-        constants = node.kept.constants or {}
+        constants = node.kept.given or {}
         return self.constant(constants[index]) if index in constants else None
 
     def constant(self, value: Any) -> Term:

@@ -115,7 +115,7 @@ def test_names_stand_in_the_place_of_numbers():
 
 def test_the_tolerance_says_why_it_is_what_it_is():
     row = ag.gradcheck(ag.sin, [0.5]).comparisons[0]
-    assert row.why == "1e-05 x |numeric| + 1e-09 x 1: |F| = 1 rounds"
+    assert row.why == "1e-05 x |numeric| + 1e-09 x 1: the size of what moves and rounds"
     assert row.tolerance == pytest.approx(1e-5 * abs(row.numeric) + 1e-9)
 
 

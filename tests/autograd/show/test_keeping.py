@@ -85,16 +85,25 @@ def test_of_two_passes_the_later_counts():
     assert x.grad.data == [8.0 * 4.0]  # the leaf adds up: 2 x (1 + 7)
 
 
-def test_inputs_without_a_gradient_are_kept_by_position_also_when_given_by_name():
+def test_a_leaf_is_shown_with_the_value_that_the_graph_was_made_from():
+    x = leaf(1.0, 2.0)
+    with keep():
+        y = (x * x).sum()
+    x.data = np.array([5.0, 6.0])
+    assert "value [1, 2]" in ag.listing(y, names={"x": x})
+    assert "value [1, 2]" in ag.draw(y, names={"x": x}).source.replace("\xa0", " ")
+
+
+def test_inputs_that_no_op_made_are_kept_by_position_also_when_given_by_name():
     image = np.ones((1, 3, 3, 1))
     w = ag.Tensor(np.ones((3, 3, 1, 2)), requires_grad=True)
     with keep():
         y = ag.conv2d(image, w=w, b=np.array([5.0, 6.0]))
         z = ag.conv2d(ag.Tensor(image), w)
-    assert y._node.kept.constants.keys() == {0, 2}
-    assert y._node.kept.constants[0] is image
-    np.testing.assert_array_equal(y._node.kept.constants[2], [5.0, 6.0])
-    assert z._node.kept.constants.keys() == {0}  # no bias was given, so none is kept
+    assert y._node.kept.given.keys() == {0, 1, 2}
+    assert y._node.kept.given[0] is image
+    np.testing.assert_array_equal(y._node.kept.given[2], [5.0, 6.0])
+    assert z._node.kept.given.keys() == {0, 1}  # no bias was given, so none is kept
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
@@ -112,7 +121,7 @@ def test_arrays_are_kept_and_never_tensors(create_graph):
         if node.kept is None:
             assert node.is_leaf
             continue
-        kept = [node.kept.value, node.kept.gradient, *(node.kept.constants or {}).values()]
+        kept = [node.kept.value, node.kept.gradient, *(node.kept.given or {}).values()]
         for item in kept:
             for array in item if isinstance(item, tuple) else (item,):
                 assert isinstance(array, np.ndarray)
