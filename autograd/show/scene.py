@@ -93,12 +93,19 @@ class _Scene:
 
     # ---------------------------------------------------------------- boxes and values
 
+    def title(self, call: Call) -> str:
+        """What a call is called on its box, as in the text beside it: "tanh #2", "product #2 (*)", "loss = add"."""
+        names = ", ".join(value.name for _, value in call.outputs if value.name)
+        if names or len(call.outputs) > 1:
+            return f"{names} = {call.op}" if names else call.op
+        label = self.labels[call.outputs[0][1]]
+        return label if label.startswith(call.op) else f"{label} ({call.op})"
+
     def box(self, item: Value | Item) -> dict[str, Any]:
         if isinstance(item, Value):
             return {"kind": item.kind, "title": self.labels[item], "outputs": [["", self.value(item)]]}
         if isinstance(item, Call):
-            names = ", ".join(value.name for _, value in item.outputs if value.name)
-            return {"kind": "op", "op": item.op, "title": f"{names} = {item.op}" if names else item.op,
+            return {"kind": "op", "op": item.op, "title": self.title(item),
                     "about": item.about, "params": params_text(item.params), "scope": item.scope,
                     "formula": self.forward_formula(item),
                     "inputs": [[name, self.value(value)] for name, value in item.inputs],
