@@ -20,6 +20,10 @@ __all__ = ["Picture", "Texts", "Wording", "joined"]
 _FONT = "Helvetica,Arial,sans-serif"
 _GRAPH = {"fontname": _FONT, "fontsize": "10", "fontcolor": "#666666", "nodesep": "0.25", "ranksep": "0.3",
           "labelloc": "b", "pad": "0.1"}
+# Bounds on Graphviz's search for a better order, for large pictures: a loop of 50 steps whose ops share two leaves took
+# more than 40 s, and takes 1; small ones are worth the whole search
+_LARGE = 100  # boxes
+_BOUNDS = {"nslimit": "1", "mclimit": "0.1"}
 _NODE = {"fontname": _FONT, "fontsize": "11", "fontcolor": "#222222", "shape": "box", "height": "0.3",
          "margin": "0.1,0.03"}
 _EDGE = {"fontname": _FONT, "fontsize": "9", "fontcolor": "#666666", "color": "#888888", "arrowsize": "0.6"}
@@ -231,6 +235,8 @@ class Picture:
             for text, tip, style in edges:
                 more = {"tooltip": _attribute(tip), "labeltooltip": _attribute(tip)} if tip else {}
                 self.whole.edge(tail, head, label=f" {text} " if text else None, **more, **style)
+        if self.n_nodes > _LARGE:
+            self.whole.graph_attr.update(_BOUNDS)
         self.whole.graph_attr["label"] = legend(self.kinds, self.colours.rows, self.colours.scale,
                                                 [*self.colours.notes, *notes, *self._own_notes()])
         return self.whole

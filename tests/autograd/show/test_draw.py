@@ -558,3 +558,15 @@ def test_each_use_of_a_value_sends_a_gradient_back_to_it(steps):
         if edge.attr["dir"] == "back" and both.labels[edge[0]][0].startswith("∇"):
             got[both.labels[edge[0]][0].removeprefix("∇ ")] += len(sums.get(str(edge[1]), [1]))
     assert uses == {name: got[name] for name in uses}
+
+
+def test_a_loop_whose_steps_share_leaves_is_drawn_whole_without_a_hang():
+    """Graphviz's whole search for an order took more than 40 s."""
+    x, w = (ag.Tensor([0.1, 0.2, 0.3], requires_grad=True) for _ in range(2))
+    h = x
+    for _ in range(50):
+        h = ag.tanh(h * w + x)
+    start = time.perf_counter()
+    svg = ag.draw(h.sum(), merge=False, limit=500).pipe(format="svg", encoding="utf-8")
+    assert time.perf_counter() - start < 20  # 1.1 s on a quiet machine
+    assert svg.count(">tanh<") == 50
