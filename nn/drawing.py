@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,7 +25,7 @@ from .embedding import Embedding
 from .module import Module
 from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
-from .table import batch_shape, example_input, left_as_it_is, shape_text
+from .table import batch_shape, example_input, hooked, left_as_it_is, shape_text
 
 __all__ = ["draw"]
 
@@ -73,7 +73,7 @@ def draw(model: Module, input_shape: Sequence[int], dtype: DTypeLike | None = No
     x.requires_grad = x.dtype.kind in "fc"
     modules: dict[str, Module] = {}
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-    with left_as_it_is(model), _all_trained(model), _noted(model, modules), recording():
+    with left_as_it_is(model), _all_trained(model), hooked(model, _noting(modules)), recording():
         y = model(x)
         outputs = [tensor for tensor in _tensors(y) if tensor.requires_grad]
         if not outputs:
@@ -156,22 +156,15 @@ def _identity(x):
 _identity.vjp(lambda g: g)
 
 
-@contextmanager
-def _noted(model: Module, modules: dict[str, Module]) -> Iterator[None]:
-    """Puts each module under the scope in which it runs; a layer that gives back its input records that."""
-
+def _noting(modules: dict[str, Module]) -> Callable[[Module, tuple, Any], Any]:
+    """A hook that puts each module under the scope in which it runs; what gives back its input records that."""
     def note(module: Module, inputs: tuple, output: Any) -> Any:
         modules[current_mode().scope] = module
         if any(output is given for given in inputs) and isinstance(output, Tensor) and output.requires_grad:
             return _identity(output)
         return None
 
-    removers = [module.register_forward_hook(note) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for remove in removers:
-            remove()
+    return note
 
 
 @contextmanager

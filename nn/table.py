@@ -15,7 +15,7 @@ from autograd.tensor import Tensor, get_default_dtype, value_of
 
 from .module import Module, current_module, evaluating, places
 
-__all__ = ["Row", "Summary", "batch_shape", "example_input", "left_as_it_is", "shape_text", "summary"]
+__all__ = ["Row", "Summary", "batch_shape", "example_input", "hooked", "left_as_it_is", "shape_text", "summary"]
 
 
 class Row(NamedTuple):
@@ -96,7 +96,11 @@ def summary(model: Module, input_shape: Sequence[int], dtype: DTypeLike | None =
     parameters = list(model.parameters())
     counter = _Counter()
     calls: dict[int, list[Any]] = {id(module): [] for module in model.modules()}  # a module may not be hashable
-    with left_as_it_is(model), _watched(model, calls), no_grad(), observe(counter):
+
+    def note(module: Module, inputs: tuple, output: Any) -> None:
+        calls[id(module)].append(output)
+
+    with left_as_it_is(model), hooked(model, note), no_grad(), observe(counter):
         model(x)
     own = _own_parameters(model)
     rows = [Row(name, type(module).__name__, _output_shape(calls[id(module)]), own.get(id(module), 0),
@@ -152,13 +156,9 @@ _MADDS: dict[str, Callable[[list, tuple, dict], int]] = {
 
 
 @contextmanager
-def _watched(model: Module, calls: dict[int, list[Any]]) -> Iterator[None]:
-    """Each module's outputs are put into its list."""
-
-    def note(module: Module, inputs: tuple, output: Any) -> None:
-        calls[id(module)].append(output)
-
-    removers = [module.register_forward_hook(note) for module in model.modules()]
+def hooked(model: Module, hook: Callable[[Module, tuple, Any], Any]) -> Iterator[None]:
+    """Inside, `hook(module, inputs, output)` is called after each forward of each module in the model."""
+    removers = [module.register_forward_hook(hook) for module in model.modules()]
     try:
         yield
     finally:
