@@ -4,9 +4,9 @@ Cuts depend on shapes alone, never on the number of threads: so the bits of a re
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["Chunk", "cut", "even"]
+__all__ = ["Chunk", "Kind", "Step", "cut", "even", "steps"]
 
 
 class Chunk(NamedTuple):
@@ -14,6 +14,55 @@ class Chunk(NamedTuple):
 
     images: slice
     rows: slice
+
+
+class Kind:
+    """What chunks of one size at the same border have in common; a key, equal to itself alone.
+
+    plan    what the kernel has worked out for all chunks
+    images  how many there are
+    rows    of the output, in the kernel's unit
+    above   rows of zeros, `real` rows of the input, and `below` rows of zeros are what it sees
+    """
+
+    __slots__ = ("above", "below", "images", "plan", "real", "rows")
+
+    def __init__(self, plan: Any, images: int, rows: int, above: int, real: int, below: int) -> None:
+        self.plan = plan
+        self.images = images
+        self.rows = rows
+        self.above = above
+        self.real = real
+        self.below = below
+
+
+class Step(NamedTuple):
+    """A chunk's images and rows, in the output and in the input, and its kind."""
+
+    target: tuple[slice, slice]
+    source: tuple[slice, slice]
+    kind: Kind
+
+
+def steps(plan: Any, chunks: Iterator[Chunk], height: int, top: int, stride: int, span: int,
+          unit: int = 1) -> list[Step]:
+    """The steps of those chunks, whose row r sees `span` rows of the input from r * stride - top on.
+
+    height is the input's; a row of a chunk is `unit` rows of the output.
+    """
+    kinds: dict[tuple[int, ...], Kind] = {}
+    found = []
+    for images, rows in chunks:
+        count = rows.stop - rows.start
+        seen = (count - 1) * stride + span
+        first = rows.start * stride - top  # negative in the padding
+        start, stop = (min(max(row, 0), height) for row in (first, first + seen))
+        above = min(max(-first, 0), seen)
+        sizes = (images.stop - images.start, count, above, stop - start, seen - above - (stop - start))
+        kind = kinds.setdefault(sizes, Kind(plan, *sizes))
+        target = slice(unit * rows.start, unit * rows.stop)
+        found.append(Step((images, target), (images, slice(start, stop)), kind))
+    return found
 
 
 def cut(images: int, height: int, most_rows: int) -> Iterator[Chunk]:
