@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .chunks import Chunk, cut, even
+from .chunks import Chunk, Kind, Step, cut, even, steps
 from .memory import Scratch
 from .threads import one_blas_thread, share
 from .window import Window
@@ -74,22 +74,19 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window) -> Array:
     """
     channels, outputs = w.shape[2:]
     back = _matrices().back  # (16, 36)
-    transformed = _transformed_weights(w)  # (36, C, O)
+    weights = _transformed_weights(w)  # (36, C, O)
     out = np.empty((len(x), *window.out, outputs), np.float32)
 
-    def work(chunks: Iterator[Chunk]) -> None:
+    def work(steps: Iterator[Step]) -> None:
         with Scratch() as scratch:
-            tiles = _Tiles(x, window, scratch)
-            for chunk in chunks:
-                transformed_tiles = tiles.transformed(chunk)  # (36, T, C)
-                count = transformed_tiles.shape[1]
-                products = scratch.array("products", (36, count, outputs), np.float32)
-                np.matmul(transformed_tiles, transformed, out=products)  # (36, T, C) @ (36, C, O)
-                results = scratch.array("results", (16, count * outputs), np.float32)
-                np.matmul(back, products.reshape(36, -1), out=results)  # (16, 36) @ (36, T*O)
-                _store(results, b, out, chunk, scratch)
+            for step in steps:
+                tiles = scratch.views(_InputTiles, step.kind)
+                results = scratch.views(_OutputTiles, step.kind)
+                np.matmul(tiles.transformed(x, step, scratch), weights, out=results.places)  # (36, T, C) @ (36, C, O)
+                np.matmul(back, results.flat_places, out=results.flat)  # (16, 36) @ (36, T*O)
+                results.store(out[step.target], b)
 
-    share(work, list(_cut(len(x), window, max(_TILES, _NUMBERS // max(channels, outputs)))), blas=True)
+    share(work, _plan(len(x), window, channels, outputs, _TILES).steps, blas=True)
     return out
 
 
@@ -100,36 +97,27 @@ def conv2d_weight_grad(x: Array, dout: Array, window: Window) -> Array:
     over all tiles is taken among transformed numbers, and transformed back once at the end.
     """
     channels, outputs = x.shape[3], dout.shape[3]
-    chunks = list(_cut(len(x), window, max(_TILES_WEIGHT_GRAD, _NUMBERS // max(channels, outputs))))
+    plan = _plan(len(x), window, channels, outputs, _TILES_WEIGHT_GRAD)
     # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
-    most = _LANES if _LANES * 36 * channels * outputs * 4 <= _LANE_BYTES else _LANES // 2
-    lanes = list(even(len(chunks), -(-len(chunks) // most))) if chunks else []
-    sums = np.empty((len(lanes), 36, channels, outputs), np.float32)
-    spread = np.ascontiguousarray(_matrices().back.T)  # (36, 16)
+    sums = np.empty((len(plan.lanes), 36, channels, outputs), np.float32)
+    spread = _matrices().back.T  # (36, 16)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
-            tiles = _Tiles(x, window, scratch)
             product = scratch.array("weight product", sums.shape[1:], np.float32)
             for lane in numbers:
-                first, *rest = chunks[lanes[lane]]
-                _weight_chunk(tiles, dout, first, spread, scratch, sums[lane])
-                for chunk in rest:
-                    _weight_chunk(tiles, dout, chunk, spread, scratch, product)
-                    sums[lane] += product
+                for i, step in enumerate(plan.steps[plan.lanes[lane]]):
+                    tiles = scratch.views(_InputTiles, step.kind)
+                    douts = scratch.views(_OutputTiles, step.kind)
+                    np.matmul(spread, douts.gathered(dout[step.target]), out=douts.flat_places)  # (36, 16) @ (16, T*O)
+                    by_channel = tiles.transformed(x, step, scratch).swapaxes(1, 2)  # (36, T, C) -> (36, C, T)
+                    part = product if i else sums[lane]
+                    np.matmul(by_channel, douts.places, out=part)  # (36, C, T) @ (36, T, O)
+                    if i:
+                        sums[lane] += product
 
-    share(work, range(len(lanes)), blas=True)
+    share(work, range(len(plan.lanes)), blas=True)
     return _weights_back(sums)
-
-
-def _weight_chunk(tiles: "_Tiles", dout: Array, chunk: Chunk, spread: Array, scratch: Scratch, product: Array) -> None:
-    """Write a chunk's part of the transformed weight gradient, (36, C, O)."""
-    transformed = tiles.transformed(chunk)  # (36, T, C)
-    douts = _output_tiles(dout, chunk, tiles.window, scratch)  # (16, T*O)
-    spread_douts = scratch.array("products", (36, douts.shape[1]), np.float32)
-    np.matmul(spread, douts, out=spread_douts)  # (36, 16) @ (16, T*O)
-    by_place = spread_douts.reshape(36, transformed.shape[1], dout.shape[3])  # (36, T*O) -> (36, T, O)
-    np.matmul(transformed.swapaxes(1, 2), by_place, out=product)  # (36, C, T) @ (36, T, O)
 
 
 def _weights_back(sums: Array) -> Array:
@@ -185,6 +173,24 @@ def _tile_counts(window: Window) -> tuple[int, int]:
     return -(-window.out[0] // 4), -(-window.out[1] // 4)
 
 
+class _Plan:
+    """What follows from shapes alone, worked out once for a network that asks for the same in every step.
+
+    steps  the chunks, whose rows are rows of tiles; `lanes` cuts them into the parts that the weight gradient is summed in
+    """
+
+    def __init__(self, images: int, window: Window, channels: int, outputs: int, tiles: int) -> None:
+        self.window, self.channels, self.outputs = window, channels, outputs
+        self.columns = _tile_counts(window)[1]
+        chunks = _cut(images, window, max(tiles, _NUMBERS // max(channels, outputs)))
+        self.steps = steps(self, chunks, window.size[0], window.padding[0][0], stride=4, span=6, unit=4)
+        most = _LANES if _LANES * 36 * channels * outputs * 4 <= _LANE_BYTES else _LANES // 2
+        self.lanes = list(even(len(self.steps), -(-len(self.steps) // most))) if self.steps else []
+
+
+_plan = lru_cache(maxsize=1024)(_Plan)
+
+
 def _cut(images: int, window: Window, tiles: int) -> Iterator[Chunk]:
     """Two chunks or more, of that many tiles at the most; their rows are rows of tiles."""
     rows, columns = _tile_counts(window)
@@ -192,93 +198,72 @@ def _cut(images: int, window: Window, tiles: int) -> Iterator[Chunk]:
     return cut(images, rows, max(tiles // columns, 1))
 
 
-class _Tiles:
-    """The 6x6 tiles of x, a chunk at a time, in buffers that the next chunk overwrites. One per thread.
+class _InputTiles:
+    """A thread's buffers for the 6x6 tiles of chunks of one kind, and the views of them: see `Scratch.views`."""
 
-    Views are made once for chunks of one size: between two long calls of NumPy a thread holds the interpreter's lock,
-    for which the others wait.
+    def __init__(self, kind: Kind, scratch: Scratch) -> None:
+        plan, window = kind.plan, kind.plan.window
+        left, width = window.padding[1][0], window.size[1]
+        padded = scratch.array("padded", (kind.images, 4 * kind.rows + 2, 4 * plan.columns + 2, plan.channels), np.float32)
+        real, right = slice(kind.above, kind.above + kind.real), min(left + width, padded.shape[2])
+        self._inside, self._seen = padded[:, real, left:right], right - left
+        borders = (padded[:, : kind.above], padded[:, real.stop :], padded[:, real, :left], padded[:, real, right:])
+        self._borders = [border for border in borders if border.size]
+        n, h, w, c = padded.strides
+        shape = (6, 6, kind.images, kind.rows, plan.columns, plan.channels)
+        self._overlapping = np.ndarray(shape, np.float32, padded, 0, (h, w, n, 4 * h, 4 * w, c))
+        self._gathered = scratch.array("gathered", shape, np.float32)
+        self._flat_gathered = self._gathered.reshape(36, -1)  # (36, T*C)
+        self._flat = scratch.array("tiles", self._flat_gathered.shape, np.float32)
+        self._tiles = self._flat.reshape(36, -1, plan.channels)  # (36, T*C) -> (36, T, C)
+        self._matrix = _matrices().tiles
+
+    def transformed(self, x: Array, step: Step, scratch: Scratch) -> Array:
+        """The tiles that the chunk sees, transformed: (36, T, C)."""
+        if not scratch.still_holds("padded", self):
+            for border in self._borders:
+                border[...] = 0
+        self._inside[...] = x[step.source][:, :, : self._seen]
+        np.copyto(self._gathered, self._overlapping)
+        np.matmul(self._matrix, self._flat_gathered, out=self._flat)  # (36, 36) @ (36, T*C)
+        return self._tiles
+
+
+class _OutputTiles:
+    """A thread's buffers for the 4x4 tiles of chunks of one kind, before and after their transform.
+
+    places  (36, T, O), flat_places (36, T*O) the same memory;  flat  (16, T*O), the tiles
     """
 
-    def __init__(self, x: Array, window: Window, scratch: Scratch) -> None:
-        self.x, self.window = x, window
-        self._scratch = scratch
-        self._matrix = _matrices().tiles
-        self._sizes = (-1, -1)  # images and rows of the chunk that the buffers are for
+    def __init__(self, kind: Kind, scratch: Scratch) -> None:
+        rows, columns, outputs = kind.rows, kind.plan.columns, kind.plan.outputs
+        count = kind.images * rows * columns
+        self.places = scratch.array("products", (36, count, outputs), np.float32)
+        self.flat_places = self.places.reshape(36, count * outputs)
+        self.flat = scratch.array("results", (16, count * outputs), np.float32)
+        self._by_tile = (kind.images, rows, 4, columns, 4, outputs)
+        by_place = self.flat.reshape(4, 4, kind.images, rows, columns, outputs)  # (16, T*O)
+        self._tiles = by_place.transpose(2, 3, 0, 4, 1, 5)  # -> (n, rows, 4, columns, 4, O)
+        self._whole = scratch.array("whole", (kind.images, 4 * rows, 4 * columns, outputs), np.float32)
 
-    def transformed(self, chunk: Chunk) -> Array:
-        """(36, T, C), transformed."""
-        self._prepare(chunk.images.stop - chunk.images.start, chunk.rows.stop - chunk.rows.start)
-        self._fill(chunk)
-        np.copyto(self._gathered, self._overlapping)
-        np.matmul(self._matrix, self._gathered.reshape(36, -1), out=self._out)  # (36, 36) @ (36, T*C)
-        return self._out.reshape(36, -1, self.x.shape[3])  # (36, T*C) -> (36, T, C)
+    def store(self, out: Array, b: Array | None) -> None:
+        """Writes the tiles, plus b, to their places in out (images, rows, OW, O)."""
+        is_whole = out.shape == self._whole.shape
+        target = out if is_whole else self._whole
+        by_tile = target.reshape(self._by_tile)  # (images, 4 rows, 4 columns, O), a view: nothing is cut off
+        if b is None:
+            np.copyto(by_tile, self._tiles)
+        else:
+            np.add(self._tiles, b, out=by_tile)
+        if not is_whole:
+            out[...] = target[:, : out.shape[1], : out.shape[2]]
 
-    def _prepare(self, images: int, rows: int) -> None:
-        """Buffers for a chunk of that size, with zeros at the left and at the right."""
-        if self._sizes == (images, rows):
-            return
-        self._sizes = images, rows
-        columns, channels, left = _tile_counts(self.window)[1], self.x.shape[3], self.window.padding[1][0]
-        self._padded = self._scratch.array("padded", (images, 4 * rows + 2, 4 * columns + 2, channels), np.float32)
-        self._padded[:, :, :left] = 0
-        self._padded[:, :, left + self.window.size[1] :] = 0
-        n, h, w, c = self._padded.strides
-        shape = (6, 6, images, rows, columns, channels)
-        self._overlapping = np.ndarray(shape, np.float32, self._padded, 0, (h, w, n, 4 * h, 4 * w, c))
-        self._gathered = self._scratch.array("gathered", shape, np.float32)
-        self._out = self._scratch.array("tiles", (36, images * rows * columns * channels), np.float32)
-
-    def _fill(self, chunk: Chunk) -> None:
-        """Writes the pixels that the chunk's tiles see, and zeros above and below the image."""
-        _, height, width, _ = self.x.shape
-        (top, _), (left, _) = self.window.padding
-        seen = self._padded.shape[1]
-        first = 4 * chunk.rows.start - top  # the image's row that comes first, negative in the padding
-        start, stop = max(first, 0), min(first + seen, height)  # the rows that are real
-        right = min(left + width, self._padded.shape[2])
-        if start > first:
-            self._padded[:, : start - first] = 0
-        if stop < first + seen:
-            self._padded[:, stop - first :] = 0
-        self._padded[:, start - first : stop - first, left:right] = self.x[chunk.images, start:stop, : right - left]
-
-
-def _output_rows(chunk: Chunk, window: Window) -> slice:
-    return slice(4 * chunk.rows.start, min(4 * chunk.rows.stop, window.out[0]))
-
-
-def _output_tiles(dout: Array, chunk: Chunk, window: Window, scratch: Scratch) -> Array:
-    """The chunk's 4x4 tiles of dout, zeros beyond its edge: (16, T*O)."""
-    part = dout[chunk.images, _output_rows(chunk, window)]
-    images, height, width, outputs = part.shape
-    rows, columns = chunk.rows.stop - chunk.rows.start, _tile_counts(window)[1]
-    if (height, width) != (4 * rows, 4 * columns):
-        whole = scratch.array("whole", (images, 4 * rows, 4 * columns, outputs), np.float32)
-        whole[:, height:] = 0
-        whole[:, :, width:] = 0
-        whole[:, :height, :width] = part
-        part = whole
-    by_tile = part.reshape(images, rows, 4, columns, 4, outputs)
-    by_place = by_tile.transpose(2, 4, 0, 1, 3, 5)  # (n, rows, 4, columns, 4, O) -> (4, 4, n, rows, columns, O)
-    tiles = scratch.array("output tiles", by_place.shape, np.float32)
-    np.copyto(tiles, by_place)
-    return tiles.reshape(16, -1)  # (4, 4, n, rows, columns, O) -> (16, T*O)
-
-
-def _store(results: Array, b: Array | None, out: Array, chunk: Chunk, scratch: Scratch) -> None:
-    """Write the chunk's 4x4 tiles (16, T*O), plus b, to their places in out."""
-    part = out[chunk.images, 4 * chunk.rows.start : 4 * chunk.rows.stop]
-    images, height, width, outputs = part.shape
-    rows = chunk.rows.stop - chunk.rows.start
-    columns = -(-width // 4)
-    is_whole = (height, width) == (4 * rows, 4 * columns)
-    whole = part if is_whole else scratch.array("whole", (images, 4 * rows, 4 * columns, outputs), np.float32)
-    by_place = results.reshape(4, 4, images, rows, columns, outputs)
-    by_tile = by_place.transpose(2, 3, 0, 4, 1, 5)  # (4, 4, n, rows, columns, O) -> (n, rows, 4, columns, 4, O)
-    target = whole.reshape(by_tile.shape)
-    if b is None:
-        np.copyto(target, by_tile)
-    else:
-        np.add(by_tile, b, out=target)
-    if not is_whole:
-        part[...] = whole[:, :height, :width]
+    def gathered(self, dout: Array) -> Array:
+        """The tiles of dout (images, rows, OW, O), zeros beyond its edge: (16, T*O)."""
+        if dout.shape != self._whole.shape:
+            self._whole[:, dout.shape[1] :] = 0
+            self._whole[:, :, dout.shape[2] :] = 0
+            self._whole[:, : dout.shape[1], : dout.shape[2]] = dout
+            dout = self._whole
+        np.copyto(self._tiles, dout.reshape(self._by_tile))  # (images, 4 rows, 4 columns, O)
+        return self.flat
