@@ -1,4 +1,4 @@
-"""2-D convolution and its two gradients: checks shapes and chooses the way.
+"""2-D convolution and its gradients: checks shapes and chooses the way.
 
 There are two: `im2col`, for everything, and `winograd`, for 3x3 kernels of stride 1 in float32. The choice depends on
 shapes and dtypes alone, never on timing or the number of threads, so the same call gives the same bits.
@@ -13,7 +13,7 @@ import numpy as np
 from . import im2col, winograd
 from .window import Window
 
-__all__ = ["METHODS", "conv2d", "conv2d_input_grad", "conv2d_weight_grad"]
+__all__ = ["METHODS", "conv2d", "conv2d_grads", "conv2d_input_grad", "conv2d_weight_grad"]
 
 Array = np.ndarray[Any, Any]
 
@@ -71,6 +71,31 @@ def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1, m
     if _by_winograd("conv2d_weight_grad", method, len(x), window, shape, groups, (x.dtype, dout.dtype)):
         return winograd.conv2d_weight_grad(x, dout, window)
     return im2col.conv2d_weight_grad(x, dout, window, groups)
+
+
+def conv2d_grads(x: Array, dout: Array, w: Array, window: Window, groups: int = 1,
+                 method: str = "auto") -> tuple[Array, Array]:
+    """Both gradients of sum(dout * conv2d(x, w)), by x and by w.
+
+    x (N, H, W, C), dout (N, OH, OW, O), w (KH, KW, C / groups, O) -> those of x and w. Raises ValueError if the shapes do
+    not fit each other and the window, or the method does not fit them.
+
+    For stride 1 both come from the same windows of dout: the input gradient as their convolution with the mirrored
+    weights, and the weights' as the gradient of that convolution by its own weights, for x in the place of the cotangent.
+    """
+    _check_weights("conv2d_grads", w.shape, window, groups)
+    _check("conv2d_grads", "x", x, (*window.size, w.shape[2] * groups))
+    _check("conv2d_grads", "dout", dout, (*window.out, w.shape[3]), len(x))
+    mirrored = _mirrored(window)
+    if mirrored is None:
+        return (conv2d_input_grad(dout, w, window, groups, method), conv2d_weight_grad(x, dout, window, groups, method))
+    turned = _mirror(w, groups)
+    dtypes = (dout.dtype, w.dtype, x.dtype)
+    if _by_winograd("conv2d_grads", method, len(dout), mirrored, turned.shape, groups, dtypes):
+        dx, dw = winograd.conv2d_and_weight_grad(dout, turned, x, mirrored)
+    else:
+        dx, dw = im2col.conv2d_and_weight_grad(dout, turned, x, mirrored, groups)
+    return dx, _mirror(dw, groups)  # which undoes itself
 
 
 def _by_winograd(op: str, method: str, images: int, window: Window, w_shape: tuple[int, ...], groups: int,

@@ -25,12 +25,13 @@ from typing import Any
 import numpy as np
 
 from .blocks import repeated
+from .channels import wide_rows
 from .chunks import Chunk, Kind, Step, cut, even, steps
 from .memory import Scratch
 from .threads import SMALL_PRODUCT, one_blas_thread, share
 from .window import Window
 
-__all__ = ["conv2d", "conv2d_weight_grad", "scatter"]
+__all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_weight_grad", "scatter"]
 
 Array = np.ndarray[Any, Any]
 
@@ -55,9 +56,8 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1)
     """
     dtype = np.result_type(x, w) if b is None else np.result_type(x, w, b)
     plan = _plan(len(x), window, w.shape, groups, _inner(dtype), _LEAST_PIXELS)
-    w = w.astype(plan.dtype, copy=False)
-    weights = w[:, :, 0] if plan.depthwise else _by_group(_banded(w, plan), groups)  # (KH, KW, groups) or (groups, K, O)
-    row_of_b = None if b is None else repeated(b, window.out[1])  # (OW*O,): O are short for NumPy's inner loop
+    weights = plan.weights(w)
+    row_of_b = None if b is None else repeated(b, wide_rows(prod(plan.window.out) * plan.block, b.nbytes))  # (k*O,)
     out = np.empty((len(x), *plan.window.out, plan.outputs), dtype)
     whole = plan.windows_of(x)
 
@@ -66,13 +66,59 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1)
             for step in steps:
                 columns = scratch.views(_Columns, step.kind)
                 part = out[step.target]
-                columns.convolve(columns.windows(x, step, whole, scratch), weights, part)
+                columns.times(columns.of(x, step, whole, scratch), weights, part)
                 if row_of_b is not None:  # here, while the chunk is in the cache
-                    wide = part.reshape(*part.shape[:2], -1)  # (images, rows, OW, O) -> (images, rows, OW*O)
+                    wide = part.reshape(-1, len(row_of_b))  # (images, rows, OW, O) -> (pixels / k, k*O): long rows
                     np.add(wide, row_of_b, out=wide)
 
     plan.run(work, plan.steps)
     return out.reshape(len(x), *window.out, w.shape[3])  # (N, OH, OW/block, block*O) -> (N, OH, OW, O)
+
+
+def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1) -> Array:
+    """The gradient of sum(dout * conv2d(x, w)) with respect to w.
+
+    x (N, H, W, C), dout (N, OH, OW, O) -> (KH, KW, C / groups, O), zeros for an empty batch.
+    """
+    return _weight_grad(x, dout, window, groups)
+
+
+def conv2d_and_weight_grad(x: Array, w: Array, dout: Array, window: Window, groups: int = 1) -> tuple[Array, Array]:
+    """conv2d(x, w) and the gradient of sum(dout * conv2d(x, w)) with respect to w: the columns are written once for both.
+
+    x (N, H, W, C), w (KH, KW, C / groups, O), dout (N, OH, OW, O) -> (N, OH, OW, O), (KH, KW, C / groups, O).
+    """
+    out = np.empty((len(x), *window.out, w.shape[3]), np.result_type(x, w))
+    return out, _weight_grad(x, dout, window, groups, w, out)
+
+
+def _weight_grad(x: Array, dout: Array, window: Window, groups: int, w: Array | None = None,
+                 out: Array | None = None) -> Array:
+    """The gradient by the weights; where w is given, out gets conv2d(x, w), too."""
+    shape = (*window.kernel, x.shape[3] // groups, dout.shape[3])
+    dtype = np.result_type(x, dout)
+    plan = _plan(len(x), window, shape, groups, _inner(dtype), _LEAST_PIXELS_WEIGHT_GRAD)
+    weights = None if w is None else plan.weights(w)
+    # (N, OH, OW, O) -> (N, OH, OW/block, block*O)
+    dout, out = (a if a is None else a.reshape(len(a), *plan.window.out, plan.outputs) for a in (dout, out))
+    whole = plan.windows_of(x)
+    # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
+    sums = np.zeros((max(len(plan.lanes), 1), *plan.window.kernel, shape[2], plan.outputs), plan.dtype)
+
+    def work(numbers: Iterator[int]) -> None:
+        with Scratch() as scratch:
+            product = scratch.array("product", sums.shape[1:], plan.dtype)
+            for lane in numbers:
+                for step in plan.steps[plan.lanes[lane]]:
+                    columns = scratch.views(_Columns, step.kind)
+                    seen = columns.of(x, step, whole, scratch)
+                    columns.weigh(seen, dout[step.target].astype(plan.dtype, copy=False), product)
+                    sums[lane] += product
+                    if weights is not None:
+                        columns.times(seen, weights, out[step.target])
+
+    plan.run(work, range(len(plan.lanes)))
+    return _from_band(sums.sum(axis=0, dtype=plan.dtype), window, plan.block).astype(dtype, copy=False)
 
 
 def scatter(dout: Array, w: Array, window: Window, groups: int = 1) -> Array:
@@ -118,33 +164,6 @@ def _scatter_chunk(dout: Array, w: Array, window: Window, groups: int, chunk: Ch
         dx[:, x_rows, x_cols] += product[:, rows, cols]
 
 
-def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1) -> Array:
-    """The gradient of sum(dout * conv2d(x, w)) with respect to w.
-
-    x (N, H, W, C), dout (N, OH, OW, O) -> (KH, KW, C / groups, O), zeros for an empty batch.
-    """
-    shape = (*window.kernel, x.shape[3] // groups, dout.shape[3])
-    dtype = np.result_type(x, dout)
-    plan = _plan(len(x), window, shape, groups, _inner(dtype), _LEAST_PIXELS_WEIGHT_GRAD)
-    dout = dout.reshape(len(dout), *plan.window.out, plan.outputs)  # (N, OH, OW, O) -> (N, OH, OW/block, block*O)
-    whole = plan.windows_of(x)
-    # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
-    sums = np.zeros((max(len(plan.lanes), 1), *plan.window.kernel, shape[2], plan.outputs), plan.dtype)
-
-    def work(numbers: Iterator[int]) -> None:
-        with Scratch() as scratch:
-            product = scratch.array("product", sums.shape[1:], plan.dtype)
-            for lane in numbers:
-                for step in plan.steps[plan.lanes[lane]]:
-                    columns = scratch.views(_Columns, step.kind)
-                    part = dout[step.target].astype(plan.dtype, copy=False)
-                    columns.weigh(columns.windows(x, step, whole, scratch), part, product)
-                    sums[lane] += product
-
-    plan.run(work, range(len(plan.lanes)))
-    return _from_band(sums.sum(axis=0, dtype=plan.dtype), window, plan.block).astype(dtype, copy=False)
-
-
 class _Plan:
     """What follows from shapes and dtype alone, worked out once for a network that asks for the same in every step.
 
@@ -174,6 +193,11 @@ class _Plan:
             return share(work, items, self._blas)
         with one_blas_thread() if self._blas else nullcontext():
             work(iter(items))
+
+    def weights(self, w: Array) -> Array:
+        """w (KH, KW, C/groups, O) as `_Columns.times` takes it: (groups, KH*KW*C/groups, O), or (KH, KW, groups)."""
+        w = w.astype(self.dtype, copy=False)
+        return w[:, :, 0] if self.depthwise else _by_group(_banded(w, self), self.groups)
 
     def windows_of(self, x: Array) -> Array | None:
         """(N, OH, OW, KH, KW, groups, C/groups), a view of x; None where a copy with padding or of the dtype is needed."""
@@ -295,39 +319,40 @@ class _Columns:
             self._columns = scratch.array("columns", shape, plan.dtype)
             self._matrices = self._columns.reshape(plan.groups, prod(shape[1:4]), prod(shape[4:]))
 
-    def windows(self, x: Array, step: Step, whole: Array | None, scratch: Scratch) -> Array:
-        """(images, rows, OW, KH, KW, groups, C/groups), a view of x or of a padded copy of what the chunk sees."""
+    def of(self, x: Array, step: Step, whole: Array | None, scratch: Scratch) -> Array:
+        """What the chunk sees of x, whose windows are `whole` where it needs no copy: (groups, pixels, KH*KW*C/groups).
+
+        For a depthwise convolution (images, rows, OW, KH, KW, groups), without columns: a product would have one output.
+        """
         if whole is not None:
-            return whole[step.target]
-        if not scratch.still_holds("padded", self):
-            for border in self._borders:
-                border[...] = 0
-        self._inside[...] = x[step.source]
-        return self._windows
-
-    def convolve(self, windows: Array, weights: Array, out: Array) -> None:
-        """Writes the windows times the weights, (groups, KH*KW*C, O) or (KH, KW, groups), to out (images, rows, OW, O)."""
-        if self._plan.depthwise:  # a sum over the taps, without columns: a product would have one output
-            np.einsum("nhwijc,ijc->nhwc", windows[..., 0], weights, out=out, casting="same_kind")
-            return
-        # (groups, pixels, KH*KW*C) @ (groups, KH*KW*C, O) -> (groups, pixels, O)
-        np.matmul(self._matrices_of(windows), weights, out=_by_group(out, self._plan.groups))
-
-    def weigh(self, windows: Array, dout: Array, dw: Array) -> None:
-        """Writes the windows times dout (images, rows, OW, O), summed over all pixels, to dw (KH, KW, C/groups, O)."""
+            windows = whole[step.target]
+        else:
+            windows = self._windows
+            if not scratch.still_holds("padded", self):
+                for border in self._borders:
+                    border[...] = 0
+            self._inside[...] = x[step.source]
         if self._plan.depthwise:
-            np.einsum("nhwijc,nhwc->ijc", windows[..., 0], dout, out=dw[:, :, 0])
-            return
-        # (groups, KH*KW*C, pixels) @ (groups, pixels, O) -> (groups, KH*KW*C, O)
-        groups = self._plan.groups
-        np.matmul(self._matrices_of(windows).swapaxes(1, 2), _by_group(dout, groups), out=_by_group(dw, groups))
-
-    def _matrices_of(self, windows: Array) -> Array:
-        """(groups, pixels of the chunk, KH*KW*C/groups)."""
+            return windows[..., 0]
         if self._is_pointwise:  # no copy: (images, rows, OW, 1, 1, groups, C) -> (groups, pixels, C), a view of x
             return _by_group(windows.reshape(*windows.shape[:3], self._plan.channels), self._plan.groups)
         np.copyto(self._columns, windows.transpose(5, 0, 1, 2, 3, 4, 6))  # groups first
         return self._matrices
+
+    def times(self, seen: Array, weights: Array, out: Array) -> None:
+        """Writes what the chunk sees times the weights to out (images, rows, OW, O)."""
+        if self._plan.depthwise:
+            np.einsum("nhwijc,ijc->nhwc", seen, weights, out=out, casting="same_kind")
+        else:  # (groups, pixels, KH*KW*C) @ (groups, KH*KW*C, O) -> (groups, pixels, O)
+            np.matmul(seen, weights, out=_by_group(out, self._plan.groups))
+
+    def weigh(self, seen: Array, dout: Array, dw: Array) -> None:
+        """Writes what the chunk sees times dout (images, rows, OW, O), summed over pixels, to dw (KH, KW, C/groups, O)."""
+        if self._plan.depthwise:
+            np.einsum("nhwijc,nhwc->ijc", seen, dout, out=dw[:, :, 0])
+        else:  # (groups, KH*KW*C, pixels) @ (groups, pixels, O) -> (groups, KH*KW*C, O)
+            groups = self._plan.groups
+            np.matmul(seen.swapaxes(1, 2), _by_group(dout, groups), out=_by_group(dw, groups))
 
 
 def _by_group(array: Array, groups: int) -> Array:

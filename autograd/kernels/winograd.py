@@ -30,7 +30,7 @@ from .memory import Scratch
 from .threads import one_blas_thread, share
 from .window import Window
 
-__all__ = ["conv2d", "conv2d_weight_grad", "fits", "pays"]
+__all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_weight_grad", "fits", "pays"]
 
 Array = np.ndarray[Any, Any]
 
@@ -73,18 +73,14 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window) -> Array:
            [9., 9.]], dtype=float32)
     """
     channels, outputs = w.shape[2:]
-    back = _matrices().back  # (16, 36)
     weights = _transformed_weights(w)  # (36, C, O)
     out = np.empty((len(x), *window.out, outputs), np.float32)
 
     def work(steps: Iterator[Step]) -> None:
         with Scratch() as scratch:
             for step in steps:
-                tiles = scratch.views(_InputTiles, step.kind)
-                results = scratch.views(_OutputTiles, step.kind)
-                np.matmul(tiles.transformed(x, step, scratch), weights, out=results.places)  # (36, T, C) @ (36, C, O)
-                np.matmul(back, results.flat_places, out=results.flat)  # (16, 36) @ (36, T*O)
-                results.store(out[step.target], b)
+                tiles = scratch.views(_InputTiles, step.kind).transformed(x, step, scratch)  # (36, T, C)
+                scratch.views(_OutputTiles, step.kind).convolve(tiles, weights, out[step.target], b)
 
     share(work, _plan(len(x), window, channels, outputs, _TILES).steps, blas=True)
     return out
@@ -96,25 +92,41 @@ def conv2d_weight_grad(x: Array, dout: Array, window: Window) -> Array:
     x (N, H, W, C), dout (N, OH, OW, O) -> (3, 3, C, O), all float32. The transpose of the steps of `conv2d`: the sum
     over all tiles is taken among transformed numbers, and transformed back once at the end.
     """
+    return _weight_grad(x, dout, window)
+
+
+def conv2d_and_weight_grad(x: Array, w: Array, dout: Array, window: Window) -> tuple[Array, Array]:
+    """conv2d(x, w) and the gradient of sum(dout * conv2d(x, w)) with respect to w: x is transformed once for both.
+
+    x (N, H, W, C), w (3, 3, C, O), dout (N, OH, OW, O) -> (N, OH, OW, O), (3, 3, C, O), all float32.
+    """
+    out = np.empty((len(x), *window.out, w.shape[3]), np.float32)
+    return out, _weight_grad(x, dout, window, w, out)
+
+
+def _weight_grad(x: Array, dout: Array, window: Window, w: Array | None = None, out: Array | None = None) -> Array:
+    """The gradient by the weights; where w is given, out gets conv2d(x, w), too."""
     channels, outputs = x.shape[3], dout.shape[3]
     plan = _plan(len(x), window, channels, outputs, _TILES_WEIGHT_GRAD)
+    weights = None if w is None else _transformed_weights(w)  # (36, C, O)
+    spread = _matrices().back.T  # (36, 16)
     # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
     sums = np.empty((len(plan.lanes), 36, channels, outputs), np.float32)
-    spread = _matrices().back.T  # (36, 16)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
             product = scratch.array("weight product", sums.shape[1:], np.float32)
             for lane in numbers:
                 for i, step in enumerate(plan.steps[plan.lanes[lane]]):
-                    tiles = scratch.views(_InputTiles, step.kind)
-                    douts = scratch.views(_OutputTiles, step.kind)
-                    np.matmul(spread, douts.gathered(dout[step.target]), out=douts.flat_places)  # (36, 16) @ (16, T*O)
-                    by_channel = tiles.transformed(x, step, scratch).swapaxes(1, 2)  # (36, T, C) -> (36, C, T)
+                    tiles = scratch.views(_InputTiles, step.kind).transformed(x, step, scratch)  # (36, T, C)
+                    outs = scratch.views(_OutputTiles, step.kind)
+                    np.matmul(spread, outs.gathered(dout[step.target]), out=outs.flat_places)  # (36, 16) @ (16, T*O)
                     part = product if i else sums[lane]
-                    np.matmul(by_channel, douts.places, out=part)  # (36, C, T) @ (36, T, O)
+                    np.matmul(tiles.swapaxes(1, 2), outs.places, out=part)  # (36, C, T) @ (36, T, O)
                     if i:
                         sums[lane] += product
+                    if weights is not None:
+                        outs.convolve(tiles, weights, out[step.target])
 
     share(work, range(len(plan.lanes)), blas=True)
     return _weights_back(sums)
@@ -246,8 +258,10 @@ class _OutputTiles:
         self._tiles = by_place.transpose(2, 3, 0, 4, 1, 5)  # -> (n, rows, 4, columns, 4, O)
         self._whole = scratch.array("whole", (kind.images, 4 * rows, 4 * columns, outputs), np.float32)
 
-    def store(self, out: Array, b: Array | None) -> None:
-        """Writes the tiles, plus b, to their places in out (images, rows, OW, O)."""
+    def convolve(self, tiles: Array, weights: Array, out: Array, b: Array | None = None) -> None:
+        """Writes transformed tiles (36, T, C) times weights (36, C, O), plus b, to out (images, rows, OW, O)."""
+        np.matmul(tiles, weights, out=self.places)  # (36, T, C) @ (36, C, O)
+        np.matmul(_matrices().back, self.flat_places, out=self.flat)  # (16, 36) @ (36, T*O)
         is_whole = out.shape == self._whole.shape
         target = out if is_whole else self._whole
         by_tile = target.reshape(self._by_tile)  # (images, 4 rows, 4 columns, O), a view: nothing is cut off
