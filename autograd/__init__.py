@@ -13,7 +13,7 @@ from .graph import Node, Observer, no_grad, observe, scope
 from .kernels.memory import keep_freed_memory
 from .kernels.threads import get_num_threads, set_num_threads
 from .op import Op
-from .ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad, conv_transpose2d
+from .ops.conv import conv2d, conv2d_grads, conv2d_input_grad, conv2d_weight_grad, conv_transpose2d
 from .ops.elementwise import (
     abs,
     add,
@@ -99,6 +99,7 @@ __all__ = [
     "concatenate",
     "conj",
     "conv2d",
+    "conv2d_grads",
     "conv2d_input_grad",
     "conv2d_weight_grad",
     "conv_transpose2d",

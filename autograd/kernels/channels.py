@@ -141,12 +141,12 @@ def _widened(arrays: list[Array]) -> list[Array]:
 
 
 def wide_rows(count: int, row_bytes: int) -> int:
-    """How many of `count` rows of that size are best taken as one: the largest k = 1, 2, 4, .. that divides count and fits.
+    """How many of `count` rows of that size are best taken as one: the largest k = 1, 2, 4, .. that divides and fits.
 
     A function of a matrix and a row goes through a buffer for the row, which NumPy fills by memcpy anew for every few
-    rows. From 4 kB on glibc copies by `rep movsb`, which takes 1.5 ns a number in place of 0.1 on some processors (Zen 3)
-    where both addresses are within 32 bytes of each other, modulo 4096: often, for an allocator puts 16 bytes before
-    an array. Rows of 4 kB made batch normalization take 0.6 to 1.3 ms in place of 0.4.
+    rows. Beyond 2 kB glibc copies by `rep movsb`, which on some processors (Zen 3) takes 1.5 ns a number in place of
+    0.1 where the target is up to 32 bytes ahead of the source, modulo 4096: often, for allocators put 16 bytes before an
+    array. With rows of 4 kB batch normalization took 0.6 in place of 0.4 ms, or 1.3, by the luck of addresses.
     """
     k = 1
     while count % (2 * k) == 0 and 2 * k * row_bytes <= _WIDE_BYTES:

@@ -77,20 +77,20 @@ def conv2d_grads(x: Array, dout: Array, w: Array, window: Window, groups: int = 
                  method: str = "auto") -> tuple[Array, Array]:
     """Both gradients of sum(dout * conv2d(x, w)), by x and by w.
 
-    x (N, H, W, C), dout (N, OH, OW, O), w (KH, KW, C / groups, O) -> those of x and w. Raises ValueError if the shapes do
-    not fit each other and the window, or the method does not fit them.
+    x (N, H, W, C), dout (N, OH, OW, O), w (KH, KW, C / groups, O) -> those of x and w. Raises ValueError if the shapes
+    do not fit each other and the window, or the method does not fit them.
 
     For stride 1 both come from the same windows of dout: the input gradient as their convolution with the mirrored
-    weights, and the weights' as the gradient of that convolution by its own weights, for x in the place of the cotangent.
+    weights, the weights' as the gradient of that convolution by its own weights, with x in the place of the cotangent.
     """
     _check_weights("conv2d_grads", w.shape, window, groups)
     _check("conv2d_grads", "x", x, (*window.size, w.shape[2] * groups))
     _check("conv2d_grads", "dout", dout, (*window.out, w.shape[3]), len(x))
-    mirrored = _mirrored(window)
-    if mirrored is None:
-        return (conv2d_input_grad(dout, w, window, groups, method), conv2d_weight_grad(x, dout, window, groups, method))
+    mirrored, dtypes = _mirrored(window), (dout.dtype, w.dtype, x.dtype)
+    if mirrored is None or len(set(dtypes)) > 1:
+        dx = conv2d_input_grad(dout, w, window, groups, method)
+        return dx, conv2d_weight_grad(x, dout, window, groups, method)
     turned = _mirror(w, groups)
-    dtypes = (dout.dtype, w.dtype, x.dtype)
     if _by_winograd("conv2d_grads", method, len(dout), mirrored, turned.shape, groups, dtypes):
         dx, dw = winograd.conv2d_and_weight_grad(dout, turned, x, mirrored)
     else:

@@ -57,7 +57,7 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1)
     dtype = np.result_type(x, w) if b is None else np.result_type(x, w, b)
     plan = _plan(len(x), window, w.shape, groups, _inner(dtype), _LEAST_PIXELS)
     weights = plan.weights(w)
-    row_of_b = None if b is None else repeated(b, wide_rows(prod(plan.window.out) * plan.block, b.nbytes))  # (k*O,)
+    row_of_b = None if b is None else repeated(b, wide_rows(window.out[1], b.nbytes))  # (k*O,): O are short for a loop
     out = np.empty((len(x), *plan.window.out, plan.outputs), dtype)
     whole = plan.windows_of(x)
 
@@ -84,23 +84,23 @@ def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1) -
 
 
 def conv2d_and_weight_grad(x: Array, w: Array, dout: Array, window: Window, groups: int = 1) -> tuple[Array, Array]:
-    """conv2d(x, w) and the gradient of sum(dout * conv2d(x, w)) with respect to w: the columns are written once for both.
+    """conv2d(x, w) and the gradient of sum(dout * conv2d(x, w)) with respect to w: columns are written once for both.
 
     x (N, H, W, C), w (KH, KW, C / groups, O), dout (N, OH, OW, O) -> (N, OH, OW, O), (KH, KW, C / groups, O).
     """
     out = np.empty((len(x), *window.out, w.shape[3]), np.result_type(x, w))
-    return out, _weight_grad(x, dout, window, groups, w, out)
+    return out, _weight_grad(x, dout, window, groups, (w, out))
 
 
-def _weight_grad(x: Array, dout: Array, window: Window, groups: int, w: Array | None = None,
-                 out: Array | None = None) -> Array:
-    """The gradient by the weights; where w is given, out gets conv2d(x, w), too."""
+def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
+                 convolve: tuple[Array, Array] | None = None) -> Array:
+    """The gradient by the weights; with `convolve` (w, out) conv2d(x, w) is written to out on the way."""
     shape = (*window.kernel, x.shape[3] // groups, dout.shape[3])
     dtype = np.result_type(x, dout)
     plan = _plan(len(x), window, shape, groups, _inner(dtype), _LEAST_PIXELS_WEIGHT_GRAD)
-    weights = None if w is None else plan.weights(w)
-    # (N, OH, OW, O) -> (N, OH, OW/block, block*O)
-    dout, out = (a if a is None else a.reshape(len(a), *plan.window.out, plan.outputs) for a in (dout, out))
+    wide = (len(x), *plan.window.out, plan.outputs)
+    dout = dout.reshape(wide)  # (N, OH, OW, O) -> (N, OH, OW/block, block*O)
+    product_of = None if convolve is None else (plan.weights(convolve[0]), convolve[1].reshape(wide))
     whole = plan.windows_of(x)
     # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
     sums = np.zeros((max(len(plan.lanes), 1), *plan.window.kernel, shape[2], plan.outputs), plan.dtype)
@@ -114,8 +114,8 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int, w: Array | 
                     seen = columns.of(x, step, whole, scratch)
                     columns.weigh(seen, dout[step.target].astype(plan.dtype, copy=False), product)
                     sums[lane] += product
-                    if weights is not None:
-                        columns.times(seen, weights, out[step.target])
+                    if product_of is not None:
+                        columns.times(seen, product_of[0], product_of[1][step.target])
 
     plan.run(work, range(len(plan.lanes)))
     return _from_band(sums.sum(axis=0, dtype=plan.dtype), window, plan.block).astype(dtype, copy=False)
@@ -200,7 +200,7 @@ class _Plan:
         return w[:, :, 0] if self.depthwise else _by_group(_banded(w, self), self.groups)
 
     def windows_of(self, x: Array) -> Array | None:
-        """(N, OH, OW, KH, KW, groups, C/groups), a view of x; None where a copy with padding or of the dtype is needed."""
+        """(N, OH, OW, KH, KW, groups, C/groups), a view of x; None where that takes a copy, padded or of the dtype."""
         if self.window.padded or x.dtype != self.dtype or not x.flags.c_contiguous:
             return None
         return self.view(x, self.window.out[0])
@@ -308,7 +308,8 @@ class _Columns:
         padded = scratch.array("padded", (kind.images, seen, left + width + right, plan.channels), plan.dtype)
         real = slice(kind.above, kind.above + kind.real)
         self._inside = padded[:, real, left : left + width]
-        borders = (padded[:, : kind.above], padded[:, real.stop :], padded[:, real, :left], padded[:, real, left + width :])
+        sides = (padded[:, real, :left], padded[:, real, left + width :])
+        borders = (padded[:, : kind.above], padded[:, real.stop :], *sides)
         self._borders = [border for border in borders if border.size]
         self._windows = plan.view(padded, kind.rows)
         self._plan = plan
@@ -322,7 +323,7 @@ class _Columns:
     def of(self, x: Array, step: Step, whole: Array | None, scratch: Scratch) -> Array:
         """What the chunk sees of x, whose windows are `whole` where it needs no copy: (groups, pixels, KH*KW*C/groups).
 
-        For a depthwise convolution (images, rows, OW, KH, KW, groups), without columns: a product would have one output.
+        For a depthwise convolution (images, rows, OW, KH, KW, groups), no columns: a product would have one output.
         """
         if whole is not None:
             windows = whole[step.target]
@@ -347,7 +348,7 @@ class _Columns:
             np.matmul(seen, weights, out=_by_group(out, self._plan.groups))
 
     def weigh(self, seen: Array, dout: Array, dw: Array) -> None:
-        """Writes what the chunk sees times dout (images, rows, OW, O), summed over pixels, to dw (KH, KW, C/groups, O)."""
+        """Writes what it sees times dout (images, rows, OW, O), summed over pixels, to dw (KH, KW, C/groups, O)."""
         if self._plan.depthwise:
             np.einsum("nhwijc,nhwc->ijc", seen, dout, out=dw[:, :, 0])
         else:  # (groups, KH*KW*C, pixels) @ (groups, pixels, O) -> (groups, KH*KW*C, O)

@@ -62,10 +62,8 @@ class Scratch:
 
     def __enter__(self) -> Scratch:
         # taken out of the thread's hands, so that a kernel that begins inside of this one makes its own
-        kept = self._of_thread.__dict__.pop("kept", None) or ({}, {}, {})
-        self._buffers: dict[str, np.ndarray] = kept[0]
-        self._views: dict[Any, Any] = kept[1]
-        self._contents: dict[str, Any] = kept[2]
+        kept: tuple[dict, dict, dict] = self._of_thread.__dict__.pop("kept", None) or ({}, {}, {})
+        self._buffers, self._views, self._contents = kept
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -96,7 +94,7 @@ class Scratch:
         return found
 
     def still_holds(self, name: str, content: Any) -> bool:
-        """Whether the buffer of that name has what `content` stands for, from the last call on; False the first time."""
+        """Whether the buffer still has what `content` stands for; the caller sees to it that it has from now on."""
         before = self._contents.get(name)
         self._contents[name] = content
         return before is content

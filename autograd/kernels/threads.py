@@ -114,8 +114,8 @@ class _Mailbox:
     over a view that reads the flag of a row again and again, it ends when `put` has set the flags.
 
     The last row's flag is never set. While it is read, some 5 us, who has put something comes to where it lets go of
-    the lock: to wait for it would be to sleep. From `share` to the first work of the second thread took 77 us, and takes
-    35; back from its last work 57 and 25.
+    the lock: to wait for it would be to sleep. From `share` to the first work of the second thread took 77 us, and
+    takes 35; back from its last work 57 and 25.
     """
 
     def __init__(self) -> None:

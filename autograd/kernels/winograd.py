@@ -101,14 +101,14 @@ def conv2d_and_weight_grad(x: Array, w: Array, dout: Array, window: Window) -> t
     x (N, H, W, C), w (3, 3, C, O), dout (N, OH, OW, O) -> (N, OH, OW, O), (3, 3, C, O), all float32.
     """
     out = np.empty((len(x), *window.out, w.shape[3]), np.float32)
-    return out, _weight_grad(x, dout, window, w, out)
+    return out, _weight_grad(x, dout, window, (w, out))
 
 
-def _weight_grad(x: Array, dout: Array, window: Window, w: Array | None = None, out: Array | None = None) -> Array:
-    """The gradient by the weights; where w is given, out gets conv2d(x, w), too."""
+def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, Array] | None = None) -> Array:
+    """The gradient by the weights; with `convolve` (w, out) conv2d(x, w) is written to out on the way."""
     channels, outputs = x.shape[3], dout.shape[3]
     plan = _plan(len(x), window, channels, outputs, _TILES_WEIGHT_GRAD)
-    weights = None if w is None else _transformed_weights(w)  # (36, C, O)
+    product_of = None if convolve is None else (_transformed_weights(convolve[0]), convolve[1])  # (36, C, O)
     spread = _matrices().back.T  # (36, 16)
     # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
     sums = np.empty((len(plan.lanes), 36, channels, outputs), np.float32)
@@ -125,8 +125,8 @@ def _weight_grad(x: Array, dout: Array, window: Window, w: Array | None = None, 
                     np.matmul(tiles.swapaxes(1, 2), outs.places, out=part)  # (36, C, T) @ (36, T, O)
                     if i:
                         sums[lane] += product
-                    if weights is not None:
-                        outs.convolve(tiles, weights, out[step.target])
+                    if product_of is not None:
+                        outs.convolve(tiles, product_of[0], product_of[1][step.target])
 
     share(work, range(len(plan.lanes)), blas=True)
     return _weights_back(sums)
@@ -188,7 +188,7 @@ def _tile_counts(window: Window) -> tuple[int, int]:
 class _Plan:
     """What follows from shapes alone, worked out once for a network that asks for the same in every step.
 
-    steps  the chunks, whose rows are rows of tiles; `lanes` cuts them into the parts that the weight gradient is summed in
+    steps  the chunks, whose rows are rows of tiles; `lanes` cuts them into parts, sums of the weight gradient
     """
 
     def __init__(self, images: int, window: Window, channels: int, outputs: int, tiles: int) -> None:
@@ -216,15 +216,16 @@ class _InputTiles:
     def __init__(self, kind: Kind, scratch: Scratch) -> None:
         plan, window = kind.plan, kind.plan.window
         left, width = window.padding[1][0], window.size[1]
-        padded = scratch.array("padded", (kind.images, 4 * kind.rows + 2, 4 * plan.columns + 2, plan.channels), np.float32)
+        shape = (kind.images, 4 * kind.rows + 2, 4 * plan.columns + 2, plan.channels)
+        padded = scratch.array("padded", shape, np.float32)
         real, right = slice(kind.above, kind.above + kind.real), min(left + width, padded.shape[2])
         self._inside, self._seen = padded[:, real, left:right], right - left
         borders = (padded[:, : kind.above], padded[:, real.stop :], padded[:, real, :left], padded[:, real, right:])
         self._borders = [border for border in borders if border.size]
         n, h, w, c = padded.strides
-        shape = (6, 6, kind.images, kind.rows, plan.columns, plan.channels)
-        self._overlapping = np.ndarray(shape, np.float32, padded, 0, (h, w, n, 4 * h, 4 * w, c))
-        self._gathered = scratch.array("gathered", shape, np.float32)
+        tiles = (6, 6, kind.images, kind.rows, plan.columns, plan.channels)
+        self._overlapping = np.ndarray(tiles, np.float32, padded, 0, (h, w, n, 4 * h, 4 * w, c))
+        self._gathered = scratch.array("gathered", tiles, np.float32)
         self._flat_gathered = self._gathered.reshape(36, -1)  # (36, T*C)
         self._flat = scratch.array("tiles", self._flat_gathered.shape, np.float32)
         self._tiles = self._flat.reshape(36, -1, plan.channels)  # (36, T*C) -> (36, T, C)

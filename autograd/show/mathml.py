@@ -157,7 +157,9 @@ def _where(term: Term) -> tuple[str, int]:
 
 
 def _output(term: Term) -> tuple[str, int]:
-    return f"<msub><mrow>{_write(term.parts[0], _ATOM)}</mrow><mn>{html.escape(term.text)}</mn></msub>", _ATOM
+    """One of several outputs, by its name or else its number."""
+    kind = "mn" if term.text.isdigit() else "mtext"
+    return f"<msub><mrow>{_write(term.parts[0], _ATOM)}</mrow><{kind}>{html.escape(term.text)}</{kind}></msub>", _ATOM
 
 
 def _shaped(term: Term) -> tuple[str, int]:

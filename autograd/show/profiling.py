@@ -22,7 +22,7 @@ from ..backward import gradients
 from ..graph import Node, Observer, current_mode, observe
 from ..op import Op
 from ..ops import registry
-from ..ops.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from ..ops.conv import conv2d, conv2d_grads, conv2d_input_grad, conv2d_weight_grad
 from ..ops.elementwise import add, astype, real
 from ..ops.linalg import matmul
 from ..ops.shape import sum_to
@@ -175,9 +175,9 @@ def profile() -> AbstractContextManager[Profile]:
     MiB      of the arrays that an op was given and gave, or that a rule was given (the cotangent, the saved values that
              it names) and gave: what their `nbytes` say, whether a kernel reads them once, often or, as for a view,
              not at all; scratch memory and Python numbers do not count
-    GFLOP/s  1e9 operations per second in the products `matmul` (and `dot`), `einsum`, `conv2d`, `conv2d_input_grad`
-             and `conv2d_weight_grad`, also where rules call them, two for each multiply-add of the textbook's loops,
-             taps on padding included, also where a faster algorithm does fewer; "-" where there are none
+    GFLOP/s  1e9 operations per second in the products `matmul` (and `dot`), `einsum`, `conv2d` and its gradients, also
+             where rules call them, two for each multiply-add of the textbook's loops, taps on padding included, also
+             where a faster algorithm does fewer; "-" where there are none
 
     Watching costs two to three microseconds a call, which shows where arrays are small. Ops in another thread are
     seen where it runs in a copy of this context. The times of threads that ran at once add up to more than the wall
@@ -352,7 +352,8 @@ def _flops(op: Op, args: tuple, params: dict, out: Any) -> int:
     if count is None or out is None:  # no out: it has failed
         return 0
     inputs, params = op.bind(args, params)
-    return 2 * count([np.shape(value_of(x)) for x in inputs], np.shape(value_of(out)), params)
+    first = out[0] if isinstance(out, tuple) else out
+    return 2 * count([np.shape(value_of(x)) for x in inputs], np.shape(value_of(first)), params)
 
 
 def _of_einsum(shapes: list, out: tuple, params: dict) -> int:
@@ -364,9 +365,10 @@ def _of_einsum(shapes: list, out: tuple, params: dict) -> int:
     return prod(lengths.values()) if len(shapes) > 1 else 0
 
 
-# from the inputs' shapes, the output's and the parameters; a convolution has KH * KW * C / groups for each output
+# from the shapes of inputs and (first) output, and parameters; a convolution has KH * KW * C / groups for each output
 _MULTIPLY_ADDS: dict[Op, Callable[[list, tuple, dict], int]] = {
     conv2d: lambda shapes, out, params: prod(out) * prod(shapes[1][:3]),
+    conv2d_grads: lambda shapes, out, params: 2 * prod(shapes[1]) * prod(shapes[2][:3]),
     conv2d_input_grad: lambda shapes, out, params: prod(shapes[0]) * prod(shapes[1][:3]),
     conv2d_weight_grad: lambda shapes, out, params: prod(shapes[1]) * prod(out[:3]),
     matmul: lambda shapes, out, params: prod(out) * shapes[0][-1],

@@ -114,7 +114,8 @@ class _Reader:
             return None
         if node.index is not None:
             inner = self.term(node.parents[0], room)
-            return inner and Term("output", (inner,), text=str(node.index))
+            names = node.op.output_names
+            return inner and Term("output", (inner,), text=names[node.index] if names else str(node.index))
         parts = [self.term(parent, room) if parent else self.unlinked(node, index)
                  for index, parent in enumerate(node.parents)]
         if any(parent and not part for parent, part in zip(node.parents, parts, strict=True)):

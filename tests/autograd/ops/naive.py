@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["avg_pool2d", "avg_unpool2d", "batch_norm", "concatenated", "conv2d", "conv2d_input_grad",
+__all__ = ["avg_pool2d", "avg_unpool2d", "batch_norm", "concatenated", "conv2d", "conv2d_grads", "conv2d_input_grad",
            "conv2d_weight_grad", "conv_transpose2d", "each", "einsum", "filled", "first_maxima", "layer_norm",
            "layer_norm_grads", "matmul", "max_pool2d", "pick_taps", "places", "put", "reduced", "scanned", "scatter",
            "sigmoid", "softmax", "softmax_cross_entropy", "softmax_cross_entropy_grad", "taken", "unpool_taps"]
@@ -336,6 +336,11 @@ def conv2d_weight_grad(x: Array, dout: Array, w_shape: Sequence[int], stride: An
     for at_x, at_w, at_out in _products(x.shape, w_shape, windows, groups):
         dw[at_w] += x[at_x] * dout[at_out]
     return dw
+
+
+def conv2d_grads(x: Array, dout: Array, w: Array, *settings: Any, **keywords: Any) -> tuple[Array, Array]:
+    return (conv2d_input_grad(dout, w, np.shape(x), *settings, **keywords),
+            conv2d_weight_grad(x, dout, np.shape(w), *settings, **keywords))
 
 
 def conv_transpose2d(x: Array, w: Array, b: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
