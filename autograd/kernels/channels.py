@@ -145,8 +145,8 @@ def wide_rows(count: int, row_bytes: int) -> int:
 
     A function of a matrix and a row goes through a buffer for the row, which NumPy fills by memcpy anew for every few
     rows. Beyond 2 kB glibc copies by `rep movsb`, which on some processors (Zen 3) takes 1.5 ns a number in place of
-    0.1 where the target is up to 32 bytes ahead of the source, modulo 4096: often, for allocators put 16 bytes before an
-    array. With rows of 4 kB batch normalization took 0.6 in place of 0.4 ms, or 1.3, by the luck of addresses.
+    0.1 where the target is up to 32 bytes ahead of the source, modulo 4096: often, for allocators put 16 bytes before
+    an array. With rows of 4 kB batch normalization took 0.6 in place of 0.4 ms, or 1.3, by the luck of addresses.
     """
     k = 1
     while count % (2 * k) == 0 and 2 * k * row_bytes <= _WIDE_BYTES:
