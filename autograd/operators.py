@@ -70,15 +70,19 @@ def _method(name: str, function: Callable) -> Callable:
 
 
 def _binary(op: Callable) -> Callable:
+    of_two = op.of_two
+
     def operator(self: Tensor, other: Any) -> Any:
-        return op(self, other)
+        return of_two(self, other)
 
     return operator
 
 
 def _reflected(op: Callable) -> Callable:
+    of_two = op.of_two
+
     def operator(self: Tensor, other: Any) -> Any:
-        return op(other, self)
+        return of_two(other, self)
 
     return operator
 
