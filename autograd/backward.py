@@ -142,7 +142,7 @@ class _Pass:
             g = take(node, None)
             if g is not None and (targets is not None or node.tensor is not None or node.hooks):
                 g = self._finish(node, g, targets, found)
-            if not node.parents or node in last:
+            if not node.parents or (last and node in last):
                 continue
             if g is not None:
                 self._pull(node, g, needed, observer)
@@ -346,13 +346,13 @@ def _in_reverse(roots: list[Node]) -> list[Node]:
     stack = list(roots)
     while stack:
         node = stack.pop()
+        order = node.order
         for parent in node.parents:
             if parent is None:
                 continue
             if not parent.parents:
-                key = node.order - 1
-                if key < keys.get(parent, node.order):
-                    keys[parent] = key
+                if order <= keys.get(parent, order):
+                    keys[parent] = order - 1
             elif parent not in keys:
                 keys[parent] = parent.order
                 stack.append(parent)
