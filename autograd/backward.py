@@ -27,7 +27,8 @@ from .tensor import Tensor, as_array, wrap
 
 __all__ = ["backward", "fit", "gradients", "seed_of"]
 
-_PLAIN_TYPES = frozenset([np.ndarray, np.float32, np.float64])  # of gradients that need no second look
+_ndarray = np.ndarray
+_SCALAR_DTYPES = {np.float32: np.dtype(np.float32), np.float64: np.dtype(np.float64)}  # .dtype of a scalar is slow
 
 
 def backward(y: Any, g: Any = None, create_graph: bool = False, retain_graph: bool | None = None) -> None:
@@ -131,9 +132,9 @@ class _Pass:
             needed = _leading_to(targets, nodes)
             nodes = [node for node in nodes if node in needed]
             last = {node for node in targets if not any(parent in needed for parent in node.parents)}
-        freed = next((node for node in nodes if node.saved is None and node not in last), None)
-        if freed is not None:
-            raise _freed(freed)
+        freed = [node for node in nodes if node.saved is None and node not in last]
+        if freed:
+            raise _freed(freed[0])
         found: dict[Node, Tensor] = {}
         observer = current_mode().observer
         take, retain = self.grads.pop, self.retain
@@ -141,7 +142,7 @@ class _Pass:
             g = take(node, None)
             if g is not None and (targets is not None or node.tensor is not None or node.hooks):
                 g = self._finish(node, g, targets, found)
-            if not node.parents or node in last:
+            if not node.parents or (last and node in last):
                 continue
             if g is not None:
                 self._pull(node, g, needed, observer)
@@ -185,18 +186,18 @@ class _Pass:
 
     def _pull(self, node: Node, g: Any, needed: set[Node] | None, observer: Observer | None) -> None:
         """Runs the rules of one node and adds what they give to the parents' gradients."""
-        parents = node.parents
-        if node.index is not None:  # one output of several: collected until the op's own node is met
-            parts = self.grads.setdefault(parents[0], [None] * len(parents[0].shape))
+        plan, parents, grads = node.plan, node.parents, self.grads
+        if plan is None:  # one output of several: collected until the op's own node is met
+            parts = grads.setdefault(parents[0], [None] * len(parents[0].shape))
             old = parts[node.index]  # not None where two threads have made the node of one output anew
             parts[node.index] = g if old is None else self._sum(old, g)
             return
         if node.saved is None:  # a hook or rule has sent another pass through this graph meanwhile
             raise _freed(node)
-        if node.outputs is not None:
+        if type(g) is list:
             g = self._all_outputs(node, g)
-        plan, grads = node.plan, self.grads
-        saved = plan.saved_tensors(node) if self.create_graph else node.saved
+        create_graph = self.create_graph
+        saved = plan.saved_tensors(node) if create_graph else node.saved
         for index, rule, pick in plan.rules:
             if index is None:
                 self._pull_jointly(node, g, rule, pick(saved), needed, observer)
@@ -206,15 +207,19 @@ class _Pass:
                 continue
             if observer is None:
                 try:
-                    part = rule(g, *pick(saved))
+                    part = rule(g, *pick(saved)) if saved else rule(g)
                 except Exception as error:
                     _explain(error, node, index)
                     raise
             else:
                 part = _run(rule, node, index, g, pick(saved), observer)
-            kind = Tensor if self.create_graph else type(part)
-            if kind not in _PLAIN_TYPES or part.shape != parent.shape or part.dtype is not parent.dtype:
-                part = fit(part, node, index, self.create_graph)
+            kind = type(part)
+            if kind is _ndarray:
+                fits = part.shape == parent.shape and part.dtype is parent.dtype
+            else:
+                fits = not parent.shape and parent.dtype is _SCALAR_DTYPES.get(kind)
+            if create_graph or not fits:
+                part = fit(part, node, index, create_graph)
             old = grads.get(parent)
             if old is None:
                 grads[parent] = part  # as it is: it may be a view, so it is never written to
@@ -337,17 +342,17 @@ def _in_reverse(roots: list[Node]) -> list[Node]:
     A leaf was made long before it is used, so by its own order it would come last; it is put right behind
     its earliest-made consumer instead, where its gradient is complete.
     """
-    keys: dict[Node, float] = {root: root.order for root in roots}
+    keys = {root: root.order for root in roots}
     stack = list(roots)
     while stack:
         node = stack.pop()
+        order = node.order
         for parent in node.parents:
             if parent is None:
                 continue
             if not parent.parents:
-                key = node.order - 0.5
-                if key < keys.get(parent, np.inf):
-                    keys[parent] = key
+                if order <= keys.get(parent, order):
+                    keys[parent] = order - 1
             elif parent not in keys:
                 keys[parent] = parent.order
                 stack.append(parent)

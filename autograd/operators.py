@@ -10,6 +10,7 @@ import numpy as np
 from . import ops
 from .backward import backward
 from .graph import current_mode
+from .op import Op
 from .tensor import Tensor, value_of
 
 __all__ = ["METHODS", "OPERATORS"]
@@ -17,7 +18,7 @@ __all__ = ["METHODS", "OPERATORS"]
 _e, _r, _s = ops.elementwise, ops.reduce, ops.shape
 
 # operator -> op; each also gets its reflected form (2 - x) and its in-place form (x -= 2)
-OPERATORS: dict[str, Callable] = {
+OPERATORS: dict[str, Op] = {
     "add": _e.add,
     "sub": _e.subtract,
     "mul": _e.multiply,
@@ -69,16 +70,20 @@ def _method(name: str, function: Callable) -> Callable:
     return method
 
 
-def _binary(op: Callable) -> Callable:
+def _binary(op: Op) -> Callable:
+    of_two = op.of_two
+
     def operator(self: Tensor, other: Any) -> Any:
-        return op(self, other)
+        return of_two(self, other)
 
     return operator
 
 
-def _reflected(op: Callable) -> Callable:
+def _reflected(op: Op) -> Callable:
+    of_two = op.of_two
+
     def operator(self: Tensor, other: Any) -> Any:
-        return op(other, self)
+        return of_two(other, self)
 
     return operator
 
@@ -146,8 +151,8 @@ def _apply() -> None:
         setattr(Tensor, f"__{name}__", _binary(op))
         setattr(Tensor, f"__r{name}__", _reflected(op))
         setattr(Tensor, f"__i{name}__", _in_place(f"in-place {name}", op))
-    for name, op in _UNARY.items():
-        setattr(Tensor, f"__{name}__", _method(f"__{name}__", op))
+    for name, function in _UNARY.items():
+        setattr(Tensor, f"__{name}__", _method(f"__{name}__", function))
     for name, compare in _COMPARISONS.items():
         setattr(Tensor, f"__{name}__", _compare(compare))
     for name, function in METHODS.items():

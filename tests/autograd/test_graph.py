@@ -45,6 +45,21 @@ def test_a_leaf_has_a_node_without_op_and_parents():
     assert repr(node) == "<Node leaf (2,) float64>"
 
 
+@pytest.mark.parametrize("op", [lambda x: ag.exp(x), lambda x: x * x, lambda x: ag.sum(x, axis=0)])
+def test_the_node_of_an_op_has_every_field_that_a_leaf_has(op):
+    x = leaf(1.0, 2.0)
+    fields = [name for name in Node.__slots__ if not name.startswith("__")]
+    assert all(hasattr(x._node, name) for name in fields)
+    assert all(hasattr(op(x)._node, name) for name in fields)
+
+
+def test_parameters_that_were_not_given_are_shared_and_cannot_be_written():
+    x = leaf(1.0, 2.0)
+    assert ag.exp(x)._node.params == {}
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        (x * x)._node.params["axis"] = 0
+
+
 def test_a_tensor_that_requires_no_gradient_has_no_node():
     assert ag.Tensor([1.0])._node is None
     assert (ag.Tensor([1.0]) * 2)._node is None

@@ -101,6 +101,66 @@ def test_where_no_tensor_requires_a_gradient_neither_does_the_result():
     assert not result.requires_grad
 
 
+@pytest.mark.parametrize(("op", "ufunc"), [
+    (ag.add, np.add), (ag.subtract, np.subtract), (ag.multiply, np.multiply), (ag.divide, np.divide),
+])
+@pytest.mark.parametrize(("x", "y"), [
+    (1, 2), (True, 3), (1.5, 0), (1, 0.0), (1j, 2.0), (1j, 0), (1j, np.float64(0.0)), (np.float64(2.0), 0),
+    (np.float32(1.0), 1e-300), (np.float32(3.0), 1j),
+])
+def test_numbers_alone_are_computed_as_numpy_does_also_by_zero(op, ufunc, x, y):
+    with np.errstate(all="ignore"):
+        for pair in ((x, y), (y, x)):
+            result, expected = op(*pair), ufunc(*pair)
+            assert type(result) is type(expected)
+            np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize("other", [np.float32, np.float64, np.int64, float, int])
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide"])
+def test_arithmetic_on_single_numbers_has_the_bits_of_arrays_without_axes(name, dtype, other):
+    op, ufunc = getattr(ag, name), getattr(np, name)
+    rng = np.random.default_rng(0)
+    special = [0.0, -0.0, 1.0, 1e-40, 6e4, 3e38, np.inf, np.nan]
+    with np.errstate(all="ignore"):
+        for value in [*special, *rng.normal(size=8)]:
+            for number in rng.integers(-3, 4, 4):
+                array = np.array(value, dtype)
+                y = other(number) if other in (float, int) else np.array(number, other)
+                for swap in (False, True):
+                    x = ag.Tensor(array, requires_grad=True)
+                    given = y if other in (float, int) else ag.Tensor(y)
+                    result = op(given, x) if swap else op(x, given)
+                    expected = np.asarray(ufunc(y, array) if swap else ufunc(array, y))
+                    assert result.dtype == expected.dtype
+                    np.testing.assert_array_equal(result.data, expected)
+                    np.testing.assert_array_equal(np.signbit(result.data), np.signbit(expected))
+
+
+def test_a_forward_that_needs_an_array_gets_one_also_of_a_single_number():
+    @ag.Op
+    def doubled(x):
+        out = x.copy()
+        out[...] = 2 * x  # which a scalar's copy refuses
+        return out
+
+    doubled.vjp(lambda g: 2 * g)
+    x = ag.Tensor(3.0, requires_grad=True)
+    y = doubled(x)
+    y.backward()
+    assert (y.item(), x.grad.item()) == (6.0, 2.0)
+
+
+def test_the_result_of_single_numbers_is_an_array_and_the_leaf_stays_the_users():
+    x = ag.Tensor(2.0, requires_grad=True)
+    y = x * x + 1.0
+    assert type(y.data) is np.ndarray
+    assert y.data.shape == ()
+    x.data[...] = 5.0
+    assert (x * 1.0).item() == 5.0
+
+
 def test_raw_arrays_given_to_ops_are_not_copied():
     w = np.ones(2)
     node = (leaf(1.0, 2.0) * w)._node
