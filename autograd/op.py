@@ -359,29 +359,22 @@ class Op:
             n = len(self._inputs)
             if len(args) > len(self._arguments):
                 raise TypeError(f"{self.name}: takes {', '.join(self._arguments)}, got {len(args)} arguments")
-            by_position = dict(zip(self._params, args[n:], strict=False))
+            extra = dict(zip(self._params, args[n:], strict=False))
             if params:
-                twice = [name for name in (*self._inputs[: len(args)], *by_position) if name in params]
+                twice = [name for name in (*self._inputs[: len(args)], *extra) if name in params]
                 if twice:
                     raise TypeError(f"{self.name}: got {twice[0]!r} by position and by name")
-                by_position = {**params, **by_position}
-            params = by_position
+            params = {**params, **extra}
             inputs = args[:n]
             if len(args) < n:
                 inputs += tuple(self._input_by_name(name, params) for name in self._inputs[len(args) :])
-        # of all at once, in C: one by one they took as long as the rest
-        if not params.keys() <= self._known_params or Tensor in map(type, params.values()):
-            self._refuse(params)
-        return inputs, params
-
-    def _refuse(self, params: dict) -> None:
-        """Raises for the first that is unknown or a Tensor."""
         for name, value in params.items():
             if name not in self._known_params:
                 raise TypeError(f"{self.name}: unknown argument {name!r}; it takes "
                                 f"{', '.join([*self._inputs, *self._params])}")
             if type(value) is Tensor:
                 raise TypeError(self._no_tensor(name))
+        return inputs, params
 
     def _input_by_name(self, name: str, params: dict) -> Any:
         if name in params:
