@@ -59,7 +59,11 @@ def relu(x: Array) -> Array:
         return np.maximum(x, 0)
     zeros = _zeros(x.dtype)
     out = np.empty(x.shape, zeros.dtype)
-    each_block(lambda x, out: np.maximum(x, zeros[: x.size].reshape(x.shape), out=out), x, out)  # (n,) -> x's shape
+
+    def work(x: Array, out: Array) -> None:
+        np.maximum(x, zeros[: x.size].reshape(x.shape), out=out)  # (n,) -> x's shape
+
+    each_block(work, x, out)
     return out
 
 
