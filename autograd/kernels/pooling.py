@@ -124,15 +124,16 @@ def unpool_taps(g: Array, taps: Array, window: Window) -> Array:
 
 
 def _unpool_chunk(g: Array, taps: Array, geometry: Geometry, dx: Array) -> None:
+    """Write all of dx, for one chunk of images."""
     overlap = any(geometry.overlap)
     if not geometry.tiles:
         dx[...] = 0
     for number, outputs, pixels in geometry.taps:
-        chosen = taps[outputs] == number
+        part, chosen = dx[pixels], taps[outputs] == number
         if overlap:
-            dx[pixels] += kept(g[outputs], chosen)
+            part += kept(g[outputs], chosen)
         else:
-            keep(g[outputs], chosen, dx[pixels])
+            keep(g[outputs], chosen, part)
 
 
 def pick_taps(x: Array, taps: Array, window: Window) -> Array:
