@@ -21,8 +21,8 @@ def test_relu_is_the_maximum_with_0(x):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.int64, np.uint8, bool])
 @pytest.mark.parametrize("size", [0, 1, 7, 33, blocks.BLOCK + 5])
 def test_relu_has_the_numbers_and_the_dtype_of_numpys_maximum_with_a_single_0(dtype, size):
-    x = np.resize(np.array([0.0, -0.0, 1.5, -2.0, np.nan, -np.nan] if np.dtype(dtype).kind == "f" else [0, 1, 3, -4]), size)
-    x = x.astype(dtype)
+    few = [0.0, -0.0, 1.5, -2.0, np.nan] if np.dtype(dtype).kind == "f" else [0, 1, 3, -4]
+    x = np.resize(few, size).astype(dtype)
     got, expected = blocks.relu(x), np.maximum(x, 0)
     assert got.dtype == expected.dtype
     np.testing.assert_array_equal(got, expected)
