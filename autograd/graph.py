@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-__all__ = ["Mode", "Node", "Observer", "current_mode", "no_grad", "observe", "recording", "scope"]
+__all__ = ["Mode", "Node", "Observer", "current_mode", "enter", "leave", "no_grad", "observe", "recording", "scope"]
 
 
 class Observer:
@@ -46,6 +46,7 @@ class Mode:
     recording: bool = True
     observer: Observer | None = None
     scope: str = ""
+    owner: Any = None  # what `enter` was given: whose code runs
 
 
 _mode: ContextVar[Mode] = ContextVar("autograd_mode", default=Mode())  # noqa: B039 (nobody changes it)
@@ -114,7 +115,7 @@ class Node:
 class _Within(ContextDecorator):
     """`with _Within(change):` has the mode that `change` makes of the one around it; a decorator, too.
 
-    A class, since `contextmanager` takes three times as long, and each call of a module enters a scope.
+    A class, since `contextmanager` takes three times as long.
     """
 
     def __init__(self, change: Callable[[Mode], Mode]) -> None:
@@ -147,12 +148,12 @@ def no_grad() -> Any:
     ...     print((w * 2).requires_grad)
     False
     """
-    return _Within(lambda mode: Mode(False, mode.observer, mode.scope))
+    return _Within(lambda mode: Mode(False, mode.observer, mode.scope, mode.owner))
 
 
 def recording() -> Any:
     """Everything is recorded inside `with recording():`, even within `no_grad` (backward needs it)."""
-    return _Within(lambda mode: Mode(True, mode.observer, mode.scope))
+    return _Within(lambda mode: Mode(True, mode.observer, mode.scope, mode.owner))
 
 
 def scope(name: str) -> Any:
@@ -165,7 +166,23 @@ def scope(name: str) -> Any:
     >>> y.scope
     'encoder/norm'
     """
-    return _Within(lambda mode: Mode(mode.recording, mode.observer, f"{mode.scope}/{name}" if mode.scope else name))
+    return _Within(lambda mode: Mode(mode.recording, mode.observer, _inside(mode.scope, name), mode.owner))
+
+
+def enter(name: str, owner: Any) -> Token[Mode]:
+    """Begins a scope in which the code of `owner` runs, `current_mode().owner`, until `leave` gets what this returns.
+
+    For modules, each call of which enters one: a quarter of the time of `with scope(name):`.
+    """
+    mode = _mode.get()
+    return _mode.set(Mode(mode.recording, mode.observer, _inside(mode.scope, name), owner))
+
+
+leave = _mode.reset
+
+
+def _inside(outer: str, name: str) -> str:
+    return f"{outer}/{name}" if outer else name
 
 
 class _Nested(Observer):
@@ -185,5 +202,5 @@ class _Nested(Observer):
 def observe(observer: Observer) -> Any:
     """`observer` goes around every op and rule called inside `with observe(observer):`; observers nest."""
     return _Within(lambda mode: Mode(
-        mode.recording, observer if mode.observer is None else _Nested(mode.observer, observer), mode.scope
+        mode.recording, observer if mode.observer is None else _Nested(mode.observer, observer), mode.scope, mode.owner
     ))

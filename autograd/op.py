@@ -195,6 +195,7 @@ class Op:
         self._simple = layout == [*names, "out", "aux"] and not (self._variadic or self._has_aux)
         self._n_args = -1 if self._variadic else n_inputs
         self._quick = n_inputs if self._simple and not self.output_names and n_inputs in (1, 2) else -1
+        self._most_args = -1 if self._variadic else len(self._arguments)
         self._plans: dict[int, Plan] = {}  # by a bit for each input that needs a gradient, and one above them all
 
     def _read(self, rule: Callable | None, index: int, allowed: list[str], joint: bool) -> tuple[str, ...]:
@@ -397,6 +398,15 @@ class Op:
 
     def bind(self, args: tuple, params: dict) -> tuple[tuple, dict]:
         """Sorts what was given by position and by name into all inputs and the given parameters."""
+        n = self._n_args
+        given = args[n:]
+        if params or not n <= len(args) <= self._most_args or Tensor in map(type, given):
+            return self._bind_by_name(args, params)
+        # by position alone, as layers call ops, in 1.2 us in place of 1.9; of which a word on `strict` would be 0.3
+        return args[:n], dict(zip(self._params, given))  # noqa: B905
+
+    def _bind_by_name(self, args: tuple, params: dict) -> tuple[tuple, dict]:
+        """The same for all that may be given, and what may not be raises."""
         if self._variadic:
             inputs = args
         else:

@@ -114,10 +114,11 @@ def check_floats(where: Any, x: Any) -> None:
 
 def check_images(where: Any, x: Any, channels: int | None = None) -> None:
     """Raises unless x is a batch of images (N, H, W, C) of floats; `channels` is the C that is expected."""
-    shape = np.shape(value_of(x))
+    array = np.asarray(value_of(x))
+    shape = array.shape
     if len(shape) != 4:
         raise ValueError(f"{where}: x must be images (N, H, W, C), got {shape}{_missing_axis(shape, channels)}")
-    check_floats(where, x)
+    check_floats(where, array)
     if channels is None or shape[3] == channels:
         return
     hint = "images are NHWC"

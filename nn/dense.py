@@ -48,13 +48,14 @@ class Dense(Module):
         return out if self.bias is None else out + self.bias
 
     def _check(self, x: Any) -> None:
-        shape = np.shape(value_of(x))
+        array = np.asarray(value_of(x))
+        shape = array.shape
         if not shape or shape[-1] != self.in_features:
             hint = ""
             if prod(shape[1:]) == self.in_features:
                 hint = "; put nn.Flatten() before this layer"
             raise ValueError(f"{self!r}: x must be (.., {self.in_features}), got {shape}{hint}")
-        check_floats(self, x)
+        check_floats(self, array)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}{', bias=False' if self.bias is None else ''}"

@@ -25,6 +25,6 @@ class Flatten(Module):
     """
 
     def forward(self, x: Any) -> Tensor:
-        if not np.ndim(value_of(x)):
+        if not np.asarray(value_of(x)).ndim:
             raise ValueError("Flatten(): x must have a batch axis, (N, ..), got a single number")
         return flatten(x, start_axis=1)

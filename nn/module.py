@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from autograd.graph import scope
+from autograd.graph import current_mode, enter, leave
 from autograd.tensor import Tensor, value_of, wrap
 
 __all__ = ["Module", "Parameters", "Place", "Unmatched", "current_module", "evaluating", "places"]
@@ -41,29 +41,29 @@ class _Running:
 
     def name_of(self, module: Module) -> str:
         """The name by which `module` is held, "" where it is not."""
-        if id(module) not in self.names:  # an attribute or in a list of one nearly always; the whole walk comes last
-            for held in (self._close_by, self.module.named_modules):
-                for name, child in held():
-                    self.names.setdefault(id(child), name)
-                if id(module) in self.names:
-                    break
-        return self.names.get(id(module), "")
+        name = self.names.get(id(module))
+        return self._look_for(module) if name is None else name
 
-    def _close_by(self) -> Iterator[tuple[str, Any]]:
-        """(name, value) of the attributes and of what lists in them hold, as `named_children` without its walk."""
+    def _look_for(self, module: Module) -> str:
+        """The same by looking for it: an attribute or in a list of one nearly always, so the whole walk comes last."""
+        names = self.names
         for name, value in self.module._members():
-            yield name, value
+            names.setdefault(id(value), name)
             if type(value) is list:
-                yield from ((f"{name}.{i}", item) for i, item in enumerate(value))
+                for i, item in enumerate(value):
+                    names.setdefault(id(item), f"{name}.{i}")
+        if id(module) not in names:
+            for name, child in self.module.named_modules():
+                names.setdefault(id(child), name)
+        return names.get(id(module), "")
 
 
-_running: ContextVar[_Running | None] = ContextVar("nn_running", default=None)
 _is_evaluating: ContextVar[bool] = ContextVar("nn_evaluating", default=False)
 
 
 def current_module() -> Module | None:
     """The innermost module whose forward is running in this thread or task."""
-    running = _running.get()
+    running = current_mode().owner
     return None if running is None else running.module
 
 
@@ -146,7 +146,9 @@ class Module:
     (5, 2)
     """
 
-    _training: bool = True  # on the class, so that a subclass need not call super().__init__()
+    # on the class, so that a subclass need not call super().__init__()
+    _training: bool = True
+    _forward_hooks: dict[object, Callable[[Any, tuple, Any], Any]] | None = None
 
     @property
     def training(self) -> bool:
@@ -163,17 +165,19 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """`forward` of the arguments."""
-        caller = _running.get()
+        caller = current_mode().owner
         label = (caller and caller.name_of(self)) or type(self).__name__
-        token = _running.set(_Running(self))
+        before = enter(label, _Running(self))
         try:
-            with scope(label):
-                out = _as_tensor(self.forward(*args, **kwargs))
-                for hook in list(vars(self).get(_HOOKS, {}).values()):
+            out = self.forward(*args, **kwargs)
+            if type(out) is not Tensor:
+                out = _as_tensor(out)
+            if self._forward_hooks:
+                for hook in list(self._forward_hooks.values()):
                     changed = hook(self, args, out)
                     out = out if changed is None else changed
         finally:
-            _running.reset(token)
+            leave(before)
         return out
 
     # ------------------------------------------------------------------ what it holds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, count
 from typing import Any
 
 from .activations import ACTIVATIONS
@@ -60,8 +61,8 @@ class Sequential(Module):
 
     def _members(self) -> Iterable[tuple[str, Any]]:
         """The layers by number ("0.weight", not "layers.0.weight"), then what a subclass adds."""
-        yield from ((str(i), layer) for i, layer in enumerate(self.layers))
-        yield from (member for member in super()._members() if member[0] != "layers")
+        numbered = zip(map(str, count()), self.layers, strict=False)
+        return chain(numbered, (member for member in super()._members() if member[0] != "layers"))
 
 
 class MLP(Sequential):

@@ -5,6 +5,7 @@ Block by block it costs one. Blocks depend on sizes alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -50,12 +51,28 @@ def run(work: Callable[[Iterator[Any]], None], items: Sequence[Any], size: int) 
 
 
 def relu(x: Array) -> Array:
-    """max(x, 0): any shape -> the same. NaN stays NaN."""
+    """max(x, 0): any shape -> the same. NaN stays NaN.
+
+    0 is an array of zeros: NumPy takes maxima with a single number one by one, in four times the time.
+    """
     if not x.flags.c_contiguous:
         return np.maximum(x, 0)
-    out = np.empty(x.shape, np.result_type(x, 0))
-    each_block(lambda x, out: np.maximum(x, 0, out=out), x, out)
+    zeros = _zeros(x.dtype)
+    out = np.empty(x.shape, zeros.dtype)
+
+    def work(x: Array, out: Array) -> None:
+        np.maximum(x, zeros[: x.size].reshape(x.shape), out=out)  # (n,) -> x's shape
+
+    each_block(work, x, out)
     return out
+
+
+@lru_cache
+def _zeros(dtype: np.dtype[Any]) -> Array:
+    """A block of zeros, to read, of the dtype that max(x, 0) has for x of this one."""
+    zeros = np.zeros(BLOCK, np.result_type(dtype, 0))
+    zeros.flags.writeable = False
+    return zeros
 
 
 def relu_grad(g: Array, out: Array) -> Array:

@@ -8,12 +8,13 @@ Which element of a window was the largest is told by its tap, the number kh * KW
 up to 16 x 16, where flat indices take eight.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from .blocks import keep, kept
+from .pool_geometry import Geometry, Index, corners, geometry_of
 from .products import is_finite
 from .threads import share
 from .window import Window
@@ -31,8 +32,9 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 
-_CHUNK_BYTES = 1 << 21  # of input: what the passes over a chunk touch stays in the outer cache
-_LEAST_SHARED_BYTES = 2 << 20  # of input: below, threads wait longer for the interpreter's lock than they save
+# of input: what the passes over a chunk touch stays in the outer cache; and threads, which share chunks, wait longer
+# for the interpreter's lock than they save on less
+_CHUNK_BYTES = 1 << 21
 
 
 def max_pool2d(x: Array, window: Window) -> Array:
@@ -46,21 +48,22 @@ def max_pool2d(x: Array, window: Window) -> Array:
     >>> max_pool2d(np.arange(8.0).reshape(1, 2, 4, 1), window).ravel()
     array([5., 7.])
     """
-    _check("max_pool2d", "x", x, window.size, window)
+    geometry = _checked("max_pool2d", "x", x, window.size, window)
     lowest = _lowest("max_pool2d", x.dtype)
     out = np.empty((len(x), *window.out, x.shape[3]), x.dtype)
 
     def work(chunks: Iterator[slice]) -> None:
         for images in chunks:
-            _max_chunk(_pad(x[images], window, lowest), window, out[images])
+            _max_chunk(_pad(x[images], window, lowest), geometry, out[images])
 
     _run(work, x)
     return out
 
 
-def _max_chunk(x: Array, window: Window, out: Array) -> None:
+def _max_chunk(x: Array, geometry: Geometry, out: Array) -> None:
     """Write the largest elements of padded x: rows first, whose runs are long."""
-    _fold(np.maximum, _fold(np.maximum, x, 0, window), 1, window, out)  # (n, OH, W, C), then (n, OH, OW, C)
+    rows, columns = geometry.folds
+    _fold(np.maximum, _fold(np.maximum, x, rows), columns, out)  # (n, OH, W, C), then (n, OH, OW, C)
 
 
 def max_pool2d_taps(x: Array, window: Window) -> tuple[Array, Array]:
@@ -70,33 +73,32 @@ def max_pool2d_taps(x: Array, window: Window) -> tuple[Array, Array]:
     more than 256 taps), and never in the padding. The first NaN of a window is its largest. Raises as
     max_pool2d.
     """
-    _check("max_pool2d", "x", x, window.size, window)
+    geometry = _checked("max_pool2d", "x", x, window.size, window)
     lowest = _lowest("max_pool2d", x.dtype)
     out = np.empty((len(x), *window.out, x.shape[3]), x.dtype)
-    taps = np.empty(out.shape, np.uint8 if window.kernel[0] * window.kernel[1] <= 256 else np.int32)
+    taps = np.empty(out.shape, geometry.tap_dtype)
 
     def work(chunks: Iterator[slice]) -> None:
         for images in chunks:
-            _max_chunk(_pad(x[images], window, lowest), window, out[images])
-            _first_taps(x[images], out[images], window, taps[images])
+            _max_chunk(_pad(x[images], window, lowest), geometry, out[images])
+            _first_taps(x[images], out[images], geometry, taps[images])
 
     _run(work, x)
     return out, taps
 
 
-def _first_taps(x: Array, out: Array, window: Window, taps: Array) -> None:
+def _first_taps(x: Array, out: Array, geometry: Geometry, taps: Array) -> None:
     """Write the first tap at which each window has its largest element, for one chunk of images.
 
     Each tap is given a rank, the first the highest, and each window the highest rank of those at which x equals out.
     """
-    last = window.kernel[0] * window.kernel[1]
+    last = len(geometry.taps)
     ranks = np.zeros(out.shape, np.min_scalar_type(last))
     # NaN equals nothing; it is rare, and costs more comparisons. An infinity may look like one, and does no harm.
     same = np.equal if x.dtype.kind != "f" or is_finite(out) else _same_or_nan
-    for kh, kw, places, pixels in _taps(window):
-        rank = ranks.dtype.type(last - (kh * window.kernel[1] + kw))
-        part = same(x[pixels], out[places]).view(np.uint8) * rank
-        np.maximum(ranks[places], part, out=ranks[places])
+    for number, outputs, pixels in geometry.taps:
+        part = same(x[pixels], out[outputs]).view(np.uint8) * ranks.dtype.type(last - number)
+        np.maximum(ranks[outputs], part, out=ranks[outputs])
     np.subtract(last, ranks, out=taps, casting="unsafe")
 
 
@@ -109,25 +111,29 @@ def unpool_taps(g: Array, taps: Array, window: Window) -> Array:
 
     g and taps (N, OH, OW, C) -> (N, H, W, C) of g's dtype. Raises ValueError if they do not fit the window.
     """
-    _check("unpool_taps", "g", g, window.out, window)
+    geometry = _checked("unpool_taps", "g", g, window.out, window)
     _check_taps("unpool_taps", taps, g.shape)
     dx = np.empty((len(g), *window.size, g.shape[3]), g.dtype)
-    overlap = _overlap(window, 0) or _overlap(window, 1)
-    leaves_gaps = overlap or not _covers(window)
 
     def work(chunks: Iterator[slice]) -> None:
         for images in chunks:
-            if leaves_gaps:
-                dx[images] = 0
-            for kh, kw, places, pixels in _taps(window):
-                part, chosen = dx[images][pixels], taps[images][places] == kh * window.kernel[1] + kw
-                if overlap:
-                    part += kept(g[images][places], chosen)
-                else:
-                    keep(g[images][places], chosen, part)
+            _unpool_chunk(g[images], taps[images], geometry, dx[images])
 
     _run(work, dx)
     return dx
+
+
+def _unpool_chunk(g: Array, taps: Array, geometry: Geometry, dx: Array) -> None:
+    """Write all of dx, for one chunk of images."""
+    overlap = any(geometry.overlap)
+    if not geometry.tiles:
+        dx[...] = 0
+    for number, outputs, pixels in geometry.taps:
+        part, chosen = dx[pixels], taps[outputs] == number
+        if overlap:
+            part += kept(g[outputs], chosen)
+        else:
+            keep(g[outputs], chosen, part)
 
 
 def pick_taps(x: Array, taps: Array, window: Window) -> Array:
@@ -135,15 +141,15 @@ def pick_taps(x: Array, taps: Array, window: Window) -> Array:
 
     x (N, H, W, C), taps (N, OH, OW, C) -> (N, OH, OW, C) of x's dtype. Raises ValueError if they do not fit.
     """
-    _check("pick_taps", "x", x, window.size, window)
+    geometry = _checked("pick_taps", "x", x, window.size, window)
     picked = np.zeros((len(x), *window.out, x.shape[3]), x.dtype)
     _check_taps("pick_taps", taps, picked.shape)
 
     def work(chunks: Iterator[slice]) -> None:
         for images in chunks:
-            for kh, kw, places, pixels in _taps(window):
-                chosen = taps[images][places] == kh * window.kernel[1] + kw
-                picked[images][places] += kept(x[images][pixels], chosen)  # one tap each: a sum with zeros
+            for number, outputs, pixels in geometry.taps:
+                chosen = taps[images][outputs] == number
+                picked[images][outputs] += kept(x[images][pixels], chosen)  # one tap each: a sum with zeros
 
     _run(work, x)
     return picked
@@ -152,7 +158,7 @@ def pick_taps(x: Array, taps: Array, window: Window) -> Array:
 def taps_to_indices(taps: Array, window: Window) -> Array:
     """Taps (N, OH, OW, C) as int64 indices h * W + w into the unpadded plane, as PyTorch's return_indices."""
     kh, kw = np.divmod(taps.astype(np.int64), window.kernel[1])
-    row, column = _corners(window)
+    row, column = corners(window)
     return (row + kh) * window.size[1] + column + kw
 
 
@@ -163,10 +169,10 @@ def indices_to_taps(indices: Array, window: Window, op: str) -> Array:
     """
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{op}: indices must be integers, not {indices.dtype}")
-    _check(op, "indices", indices, window.out, window)
+    geometry = _checked(op, "indices", indices, window.out, window)
     (height, width), (kernel_h, kernel_w) = window.size, window.kernel
     h, w = np.divmod(indices.astype(np.int64), width)
-    row, column = _corners(window)
+    row, column = corners(window)
     kh, kw = h - row, w - column
     outside = (h < 0) | (h >= height) | (kh < 0) | (kh >= kernel_h) | (kw < 0) | (kw >= kernel_w)
     if outside.any():
@@ -177,7 +183,7 @@ def indices_to_taps(indices: Array, window: Window, op: str) -> Array:
             f"image {window.size}, but its window is rows {top} to {top + kernel_h - 1} and columns {left} "
             f"to {left + kernel_w - 1}; give the kernel, stride, padding and size that the indices are of"
         )
-    return (kh * kernel_w + kw).astype(np.uint8 if kernel_h * kernel_w <= 256 else np.int32)
+    return (kh * kernel_w + kw).astype(geometry.tap_dtype)
 
 
 def avg_pool2d(x: Array, window: Window, count_include_pad: bool = False) -> Array:
@@ -186,7 +192,7 @@ def avg_pool2d(x: Array, window: Window, count_include_pad: bool = False) -> Arr
     The mean is over the real elements, or over all KH * KW with zeros for padding if count_include_pad.
     Raises ValueError if x does not fit the window.
     """
-    _check("avg_pool2d", "x", x, window.size, window)
+    rows, columns = _checked("avg_pool2d", "x", x, window.size, window).folds
     dtype, inner = _mean_dtypes(x.dtype)
     counts = _counts(window, count_include_pad, inner)
     out = np.empty((len(x), *window.out, x.shape[3]), dtype)
@@ -194,7 +200,7 @@ def avg_pool2d(x: Array, window: Window, count_include_pad: bool = False) -> Arr
     def work(chunks: Iterator[slice]) -> None:
         for images in chunks:
             part = _pad(x[images].astype(inner, copy=False), window, 0)
-            part = _fold(np.add, _fold(np.add, part, 0, window), 1, window)  # (n, OH, W, C), then (n, OH, OW, C)
+            part = _fold(np.add, _fold(np.add, part, rows), columns)  # (n, OH, W, C), then (n, OH, OW, C)
             np.divide(part, counts, out=out[images])
 
     _run(work, x)
@@ -206,7 +212,7 @@ def avg_unpool2d(g: Array, window: Window, count_include_pad: bool = False) -> A
 
     g (N, OH, OW, C) -> (N, H, W, C) of g's dtype, float64 for integers. Raises ValueError if g does not fit.
     """
-    _check("avg_unpool2d", "g", g, window.out, window)
+    overlap = _checked("avg_unpool2d", "g", g, window.out, window).overlap
     dtype, inner = _mean_dtypes(g.dtype)
     counts = _counts(window, count_include_pad, inner)
     dx = np.zeros((len(g), *window.size, g.shape[3]), inner)
@@ -215,8 +221,8 @@ def avg_unpool2d(g: Array, window: Window, count_include_pad: bool = False) -> A
         for images in chunks:
             means = g[images] / counts  # (n, OH, OW, C)
             part = np.zeros((len(means), window.out[0], *dx.shape[2:]), inner)  # (n, OH, W, C)
-            _spread(means, 1, window, part)
-            _spread(part, 0, window, dx[images])  # rows last: they have long runs
+            _spread(means, 1, window, overlap[1], part)
+            _spread(part, 0, window, overlap[0], dx[images])  # rows last: they have long runs
 
     _run(work, dx)
     return dx.astype(dtype, copy=False)
@@ -224,9 +230,10 @@ def avg_unpool2d(g: Array, window: Window, count_include_pad: bool = False) -> A
 
 def _run(work: Callable[[Iterator[slice]], None], x: Array) -> None:
     """Do the work on all chunks of x."""
-    if x.nbytes < _LEAST_SHARED_BYTES:
-        return work(iter(_cut(x)))
-    share(work, _cut(x))
+    if x.nbytes <= _CHUNK_BYTES:
+        work(iter((slice(0, len(x)),)))
+    else:
+        share(work, _cut(x))
 
 
 def _cut(x: Array) -> list[slice]:
@@ -247,61 +254,28 @@ def _pad(x: Array, window: Window, value: Any) -> Array:
     return padded
 
 
-def _tap(x: Array, axis: int, k: int, window: Window) -> Array:
-    """The element of padded x that tap k of each window sees along one axis, a view."""
-    stride = window.stride[axis]
-    places = slice(k, k + (window.out[axis] - 1) * stride + 1, stride)
-    return x[:, places] if axis == 0 else x[:, :, places]
-
-
-def _fold(ufunc: Any, x: Array, axis: int, window: Window, out: Array | None = None) -> Array:
+def _fold(ufunc: Any, x: Array, taps: Sequence[Index], out: Array | None = None) -> Array:
     """Reduce padded x over the taps of one axis: H becomes OH, or W becomes OW."""
-    first = _tap(x, axis, 0, window)
-    if window.kernel[axis] == 1:
+    if len(taps) == 1:
         if out is None:
-            return first
-        out[...] = first
+            return x[taps[0]]
+        out[...] = x[taps[0]]
         return out
-    out = ufunc(first, _tap(x, axis, 1, window), out=out)
-    for k in range(2, window.kernel[axis]):
-        ufunc(out, _tap(x, axis, k, window), out=out)
+    out = ufunc(x[taps[0]], x[taps[1]], out=out)
+    for tap in taps[2:]:
+        ufunc(out, x[tap], out=out)
     return out
 
 
-def _spread(g: Array, axis: int, window: Window, dx: Array) -> None:
+def _spread(g: Array, axis: int, window: Window, overlap: bool, dx: Array) -> None:
     """Add g to the taps of each window along one axis of dx: OH becomes H, or OW becomes W."""
     for k in range(window.kernel[axis]):
         out, pixels = window.tap(axis, k)
         part, values = (dx[:, pixels], g[:, out]) if axis == 0 else (dx[:, :, pixels], g[:, :, out])
-        if _overlap(window, axis):
+        if overlap:
             part += values
         else:
             part[...] = values
-
-
-def _taps(window: Window) -> Iterator[tuple[int, int, tuple[slice, ...], tuple[slice, ...]]]:
-    """Every tap (kh, kw), the outputs at which it is a real pixel, and those pixels, as indices into NHWC."""
-    for kh in range(window.kernel[0]):
-        for kw in range(window.kernel[1]):
-            (rows, x_rows), (columns, x_columns) = window.tap(0, kh), window.tap(1, kw)
-            yield kh, kw, (slice(None), rows, columns), (slice(None), x_rows, x_columns)
-
-
-def _overlap(window: Window, axis: int) -> bool:
-    return window.stride[axis] < window.kernel[axis]
-
-
-def _covers(window: Window) -> bool:
-    """Whether windows that do not overlap see every pixel."""
-    return all(stride == kernel and before + size <= stride * out for stride, kernel, (before, _), size, out in zip(
-        window.stride, window.kernel, window.padding, window.size, window.out, strict=True))
-
-
-def _corners(window: Window) -> tuple[Array, Array]:
-    """The row (OH, 1, 1) and the column (OW, 1) of each window's first tap, negative in the padding."""
-    rows = np.arange(window.out[0]) * window.stride[0] - window.padding[0][0]
-    columns = np.arange(window.out[1]) * window.stride[1] - window.padding[1][0]
-    return rows[:, None, None], columns[:, None]
 
 
 def _counts(window: Window, count_include_pad: bool, dtype: np.dtype[Any]) -> Any:
@@ -309,7 +283,7 @@ def _counts(window: Window, count_include_pad: bool, dtype: np.dtype[Any]) -> An
     if count_include_pad or not window.padded:
         return window.kernel[0] * window.kernel[1]
     counts: Any = 1
-    for first, kernel, size in zip(_corners(window), window.kernel, window.size, strict=True):
+    for first, kernel, size in zip(corners(window), window.kernel, window.size, strict=True):
         counts = counts * (np.minimum(first + kernel, size) - np.maximum(first, 0))  # (OH, 1, 1) * (OW, 1)
     return counts.astype(dtype)
 
@@ -329,18 +303,13 @@ def _lowest(op: str, dtype: np.dtype[Any]) -> Any:
     return False if dtype.kind == "b" else -np.inf
 
 
-def _check(op: str, name: str, array: Array, image: tuple[int, int], window: Window) -> None:
-    if window.dilation != (1, 1):
-        raise ValueError(f"{op}: pooling has no dilation, but the window has {window.dilation}")
-    for (before, after), kernel in zip(window.padding, window.kernel, strict=True):
-        if max(before, after) >= kernel:
-            raise ValueError(
-                f"{op}: padding {window.padding} must be smaller than the kernel {window.kernel}: "
-                "a window that is all padding has no largest element and no mean"
-            )
+def _checked(op: str, name: str, array: Array, image: tuple[int, int], window: Window) -> Geometry:
+    """The geometry of the window; raises unless it is one to pool over and the array has images of that size."""
+    geometry = geometry_of(op, window)
     if array.ndim != 4 or array.shape[1:3] != image:
         expected = f"(N, {image[0]}, {image[1]}, C)"
         raise ValueError(f"{op}: {name} has shape {array.shape} but {expected} is expected")
+    return geometry
 
 
 def _check_taps(op: str, taps: Array, shape: tuple[int, ...]) -> None:

@@ -53,11 +53,12 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, method="auto
     """
     x, w = np.asarray(x), np.asarray(w)
     _check("conv2d", "x", x.shape, w.shape, groups)
-    if b is not None and np.shape(b) != w.shape[3:]:
+    b = None if b is None else np.asarray(b)
+    if b is not None and b.shape != w.shape[3:]:
         raise ValueError(f"conv2d: b must have shape {w.shape[3:]}, one number per output channel of w {w.shape}, "
-                         f"got {np.shape(b)}")
+                         f"got {b.shape}")
     window = resolve("conv2d", x.shape[1:3], w.shape[:2], stride, padding, dilation)
-    return conv.conv2d(x, w, None if b is None else np.asarray(b), window, groups, method)
+    return conv.conv2d(x, w, b, window, groups, method)
 
 
 @Op
@@ -201,12 +202,14 @@ def conv_transpose2d(x: Any, w: Any, b: Any = None, stride: Any = 1, padding: An
 
 def _check(op: str, name: str, x: tuple, w: tuple, groups: int) -> None:
     """Raises unless an image batch x and weights w fit together."""
-    given = f"({name} {x}, w {w}, groups {groups})"
     if len(x) != 4 or len(w) != 4:
         raise ValueError(f"{op}: {name} must be (N, H, W, C) and w (KH, KW, C / groups, O), got {name} {x} and w {w}"
                          + ("; add the batch axis with x[None]" if len(x) == 3 else ""))
     if not isinstance(groups, (int, np.integer)) or groups < 1:
         raise ValueError(f"{op}: groups must be an integer of at least 1, got {groups!r}")
+    if x[3] == w[2] * groups and w[3] and not w[3] % groups:
+        return
+    given = f"({name} {x}, w {w}, groups {groups})"
     if x[3] != w[2] * groups:
         hint = "images are NHWC, weights (KH, KW, C / groups, O)"
         if x[1] == w[2] * groups:
@@ -214,8 +217,7 @@ def _check(op: str, name: str, x: tuple, w: tuple, groups: int) -> None:
                     f"or an array with {name}.transpose(0, 2, 3, 1)")
         expected = f"w expects {w[2] * groups}" + (f" ({w[2]} in each of {groups} groups)" if groups > 1 else "")
         raise ValueError(f"{op}: {name} has {x[3]} channels but {expected} {given}; {hint}")
-    if not w[3] or w[3] % groups:
-        raise ValueError(f"{op}: the {w[3]} output channels of w cannot be divided into {groups} groups {given}")
+    raise ValueError(f"{op}: the {w[3]} output channels of w cannot be divided into {groups} groups {given}")
 
 
 def _check_grad(op: str, dout: tuple, x: Any, w: Any, stride: Any, padding: Any, dilation: Any,

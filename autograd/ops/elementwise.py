@@ -373,8 +373,9 @@ def relu(x):
     >>> ag.relu(ag.Tensor([-1.0, 2.0]))
     Tensor([0., 2.], dtype=float32)
     """
+    x = np.asarray(x)
     refuse_complex("relu", x)
-    return blocks.relu(np.asarray(x))
+    return blocks.relu(x)
 
 
 @Op(broadcasts=True)
@@ -614,8 +615,10 @@ conj.vjp(lambda g: conj(g))
 
 def refuse_complex(op: str, *xs: Any) -> None:
     """TypeError where one of the arrays is complex: complex numbers have no order."""
-    if any(map(np.iscomplexobj, xs)):
-        raise TypeError(f"{op}: it is defined for real numbers only, but an argument is complex; use real(x) or abs(x)")
+    for x in xs:
+        if np.asarray(x).dtype.kind == "c":
+            raise TypeError(f"{op}: it is defined for real numbers only, but an argument is complex; use real(x) or "
+                            "abs(x)")
 
 
 def _is_complex(x: Any) -> bool:

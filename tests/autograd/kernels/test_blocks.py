@@ -18,6 +18,16 @@ def test_relu_is_the_maximum_with_0(x):
     np.testing.assert_array_equal(blocks.relu(x), np.where(np.isnan(x), x, np.where(x > 0, x, 0)))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.int64, np.uint8, bool])
+@pytest.mark.parametrize("size", [0, 1, 7, 33, blocks.BLOCK + 5])
+def test_relu_has_the_numbers_and_the_dtype_of_numpys_maximum_with_a_single_0(dtype, size):
+    few = [0.0, -0.0, 1.5, -2.0, np.nan] if np.dtype(dtype).kind == "f" else [0, 1, 3, -4]
+    x = np.resize(few, size).astype(dtype)
+    got, expected = blocks.relu(x), np.maximum(x, 0)
+    assert got.dtype == expected.dtype
+    np.testing.assert_array_equal(got, expected)
+
+
 @given(st.data(), values)
 def test_the_gradient_of_relu_is_0_where_the_output_is_and_the_cotangent_elsewhere(data, g):
     out = data.draw(hnp.arrays(np.float32, g.shape, elements=st.sampled_from(SPECIAL)))

@@ -117,7 +117,6 @@ def test_pooling_and_unpooling_have_the_same_bits_for_any_number_of_threads(n, s
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pooling, "_CHUNK_BYTES", 1)  # an image each
-        patch.setattr(pooling, "_LEAST_SHARED_BYTES", 0)
         one, two, three = bits_for_1_2_3_threads(compute)
     assert one == two == three
 
