@@ -9,6 +9,7 @@ is limited to one thread, a setting of the whole process, which needs the packag
 a BLAS that it cannot limit (Apple's, one on OpenMP), products stay in the calling thread and BLAS uses its threads.
 """
 
+import ctypes
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ from contextvars import copy_context
 from operator import index
 from queue import SimpleQueue
 from threading import Lock, Thread, local
-from typing import Any, SupportsIndex, TypeVar
+from typing import Any, NamedTuple, SupportsIndex, TypeVar
 
 import numpy as np
 
@@ -222,7 +223,7 @@ class _Blas:
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self._libraries: list[Any] | None = None  # looked up when first needed: that costs a millisecond
+        self._libraries: list[_Limit] | None = None  # looked up when first needed: that costs a millisecond
         self._before: list[int] = []
         self._regions = 0
 
@@ -234,7 +235,7 @@ class _Blas:
     def __enter__(self) -> None:
         with self.lock:
             if not self._regions:
-                self._before = [library.get_num_threads() for library in self._libraries or []]
+                self._before = [library.get() for library in self._libraries or []]
                 self._set([1] * len(self._before))
             self._regions += 1
 
@@ -246,9 +247,7 @@ class _Blas:
 
     def _set(self, numbers: list[int]) -> None:
         for library, n in zip(self._libraries or [], numbers, strict=True):
-            # From 3.7 on threadpoolctl's own way lets one thread of Python alone set the number, and ignores the
-            # others, unless that one is forgotten by force, which takes 6 us. Regions are counted here, so any may.
-            getattr(library, "_real_set_num_threads", library.set_num_threads)(n)
+            library.set(n)
 
     def after_fork(self) -> None:
         """In the child, where the threads are gone that were in a region."""
@@ -258,7 +257,27 @@ class _Blas:
         self._regions = 0
 
 
-def _blas_libraries() -> list[Any]:
+class _Limit(NamedTuple):
+    """How the number of threads of one BLAS is read and set."""
+
+    get: Callable[[], int]
+    set: Callable[[int], Any]
+
+
+def _limit_of(library: Any) -> _Limit:
+    """For OpenBLAS its own two functions, called with the lock of the interpreter held: 3 in place of 8 us a region.
+
+    From 3.7 on threadpoolctl lets one thread of Python alone set the number, and ignores the others, unless that one is
+    forgotten by force. Regions are counted here, so any thread may.
+    """
+    names = [getattr(library, "_get_symbol", lambda name: None)(f"openblas_{verb}_num_threads") for verb in ("get", "set")]
+    if all(names):
+        functions = ctypes.PyDLL(library.filepath)
+        return _Limit(*(functions[function.__name__] for function in names))
+    return _Limit(library.get_num_threads, getattr(library, "_real_set_num_threads", library.set_num_threads))
+
+
+def _blas_libraries() -> list[_Limit]:
     """What limits the threads of each BLAS; none without threadpoolctl, or where a limit is of one thread alone."""
     try:
         from threadpoolctl import ThreadpoolController
@@ -266,7 +285,7 @@ def _blas_libraries() -> list[Any]:
         return []
     libraries = ThreadpoolController().select(user_api="blas").lib_controllers
     own_limit_per_thread = any(getattr(library, "threading_layer", "") == "openmp" for library in libraries)
-    return [] if own_limit_per_thread else libraries
+    return [] if own_limit_per_thread else [_limit_of(library) for library in libraries]
 
 
 def _cpus() -> int:
