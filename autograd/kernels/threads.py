@@ -265,15 +265,16 @@ class _Limit(NamedTuple):
 
 
 def _limit_of(library: Any) -> _Limit:
-    """For OpenBLAS its own two functions, called with the lock of the interpreter held: 3 in place of 8 us a region.
+    """For OpenBLAS its own two functions, called with the interpreter's lock held: 3 us a region in place of 8.
 
     From 3.7 on threadpoolctl lets one thread of Python alone set the number, and ignores the others, unless that one is
     forgotten by force. Regions are counted here, so any thread may.
     """
-    names = [getattr(library, "_get_symbol", lambda name: None)(f"openblas_{verb}_num_threads") for verb in ("get", "set")]
-    if all(names):
+    find = getattr(library, "_get_symbol", lambda name: None)
+    found = [find(f"openblas_{verb}_num_threads") for verb in ("get", "set")]
+    if all(found):
         functions = ctypes.PyDLL(library.filepath)
-        return _Limit(*(functions[function.__name__] for function in names))
+        return _Limit(*(functions[function.__name__] for function in found))
     return _Limit(library.get_num_threads, getattr(library, "_real_set_num_threads", library.set_num_threads))
 
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from .chunks import Chunk, Kind, Step, cut, even, steps
 from .memory import Scratch
-from .threads import one_blas_thread, share
+from .threads import share
 from .window import Window
 
 __all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_weight_grad", "fits", "pays"]
@@ -37,6 +37,7 @@ Array = np.ndarray[Any, Any]
 _TILES = 64  # in a chunk, at least: at 64 channels its buffers take some MB, and stay in the outer cache
 _NUMBERS = 1 << 13  # tiles times channels, at least: so that calls of NumPy are long with few channels, too
 _TILES_WEIGHT_GRAD = 128  # in a chunk of it, at least: each chunk's product is written and added once more
+_WEIGHTS = 1 << 13  # pairs of channels and outputs that are transformed at a time: 0.2 ms, some handovers long
 _LANES = 8  # of the weight gradient's partial sums, the most threads that it uses,
 _LANE_BYTES = 8 << 20  # but 4 where 8 take more memory than this, for they cost a walk each
 
@@ -148,7 +149,7 @@ def _weights_back(sums: Array) -> Array:
                 total += lane[:, part]
             np.matmul(back, total, out=out[:, part])  # (9, 36) @ (36, part of C*O)
 
-    share(work, list(even(channels * outputs, 1 << 13)), blas=True)
+    share(work, list(even(channels * outputs, _WEIGHTS)), blas=True)
     return out.reshape(3, 3, channels, outputs)  # (9, C*O) -> (3, 3, C, O)
 
 
@@ -180,9 +181,15 @@ def _matrices() -> _Matrices:
 def _transformed_weights(w: Array) -> Array:
     """w (3, 3, C, O) -> (36, C, O)."""
     _, _, channels, outputs = w.shape
-    with one_blas_thread():
-        flat = _matrices().weights @ w.reshape(9, channels * outputs)  # (36, 9) @ (9, C*O)
-    return flat.reshape(36, channels, outputs)
+    flat = w.reshape(9, channels * outputs)
+    out = np.empty((36, channels * outputs), np.float32)
+
+    def work(parts: Iterator[slice]) -> None:
+        for part in parts:
+            np.matmul(_matrices().weights, flat[:, part], out=out[:, part])  # (36, 9) @ (9, part of C*O)
+
+    share(work, list(even(channels * outputs, _WEIGHTS)), blas=True)
+    return out.reshape(36, channels, outputs)
 
 
 def _tile_counts(window: Window) -> tuple[int, int]:
