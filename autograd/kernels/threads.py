@@ -26,7 +26,7 @@ __all__ = ["SMALL_PRODUCT", "get_num_threads", "one_blas_thread", "set_num_threa
 
 Item = TypeVar("Item")
 
-_ROWS, _LOOKS = 128, 10_000  # looks at a flag before a thread sleeps, some 0.6 ms in all: most ops are sooner back
+_ROWS, _LOOKS = 500, 10_000  # looks at a flag before a thread sleeps, some 3 ms in all: few ops take longer
 
 SMALL_PRODUCT = 1 << 18  # multiplications: up to here OpenBLAS takes one thread by itself
 
