@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import im2col, winograd
+from .phases import phases
 from .window import Window
 
 __all__ = ["METHODS", "conv2d", "conv2d_grads", "conv2d_input_grad", "conv2d_weight_grad"]
@@ -51,11 +52,15 @@ def conv2d_input_grad(dout: Array, w: Array, window: Window, groups: int = 1, me
     """
     _check_weights("conv2d_input_grad", w.shape, window, groups)
     _check("conv2d_input_grad", "dout", dout, (*window.out, w.shape[3]))
-    mirrored = _mirrored(window)
-    if mirrored is None:
-        _by_winograd("conv2d_input_grad", method, len(dout), window, w.shape, groups, (dout.dtype, w.dtype))
-        return im2col.scatter(dout, w, window, groups)
-    return conv2d(dout, _mirror(w, groups), None, mirrored, groups, method)
+    _by_winograd("conv2d_input_grad", method, len(dout), window, w.shape, groups, (dout.dtype, w.dtype))  # raises, or
+    parts = [conv2d(dout[:, *phase.seen], _mirror(w[phase.taps], groups), None, phase.window, groups, method)
+             for phase in phases(window)]
+    if window.stride == (1, 1) and parts:
+        return parts[0]
+    dx = np.zeros((len(dout), *window.size, w.shape[2] * groups), np.result_type(dout, w))
+    for phase, part in zip(phases(window), parts, strict=True):
+        dx[:, *phase.pixels] = part
+    return dx
 
 
 def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1, method: str = "auto") -> Array:
@@ -86,15 +91,16 @@ def conv2d_grads(x: Array, dout: Array, w: Array, window: Window, groups: int = 
     _check_weights("conv2d_grads", w.shape, window, groups)
     _check("conv2d_grads", "x", x, (*window.size, w.shape[2] * groups))
     _check("conv2d_grads", "dout", dout, (*window.out, w.shape[3]), len(x))
-    mirrored, dtypes = _mirrored(window), (dout.dtype, w.dtype, x.dtype)
-    if mirrored is None or len(set(dtypes)) > 1:
+    dtypes = (dout.dtype, w.dtype, x.dtype)
+    if window.stride != (1, 1) or len(set(dtypes)) > 1 or not _sees_all(window):
         dx = conv2d_input_grad(dout, w, window, groups, method)
         return dx, conv2d_weight_grad(x, dout, window, groups, method)
+    [phase] = phases(window)
     turned = _mirror(w, groups)
-    if _by_winograd("conv2d_grads", method, len(dout), mirrored, turned.shape, groups, dtypes):
-        dx, dw = winograd.conv2d_and_weight_grad(dout, turned, x, mirrored)
+    if _by_winograd("conv2d_grads", method, len(dout), phase.window, turned.shape, groups, dtypes):
+        dx, dw = winograd.conv2d_and_weight_grad(dout, turned, x, phase.window)
     else:
-        dx, dw = im2col.conv2d_and_weight_grad(dout, turned, x, mirrored, groups)
+        dx, dw = im2col.conv2d_and_weight_grad(dout, turned, x, phase.window, groups)
     return dx, _mirror(dw, groups)  # which undoes itself
 
 
@@ -118,20 +124,9 @@ def _by_winograd(op: str, method: str, images: int, window: Window, w_shape: tup
     return fits and winograd.pays(images, window, *w_shape[2:])
 
 
-def _mirrored(window: Window) -> Window | None:
-    """The window whose convolution of dout with mirrored weights is the input gradient, if there is one.
-
-    Input pixel i is seen by the outputs i + padding - k * dilation: a window over dout, its taps read
-    backwards, padded by what the padding leaves of the span. A stride would put zeros between the outputs.
-    """
-    if window.stride != (1, 1):
-        return None
-    (top, bottom), (left, right) = window.padding
-    rows, columns = window.span[0] - 1, window.span[1] - 1
-    if max(top, bottom) > rows or max(left, right) > columns:
-        return None  # padding wider than the kernel: nobody needs it to be fast
-    padding = ((rows - top, rows - bottom), (columns - left, columns - right))
-    return Window(window.out, window.kernel, (1, 1), padding, window.dilation, window.size)
+def _sees_all(window: Window) -> bool:
+    """Whether no output of a window of stride 1 sees padding alone."""
+    return all(max(padding) < span for padding, span in zip(window.padding, window.span, strict=True))
 
 
 def _mirror(w: Array, groups: int) -> Array:

@@ -18,7 +18,6 @@ depend on shapes alone and sums are taken in a fixed order: the same bits on eac
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import lru_cache
-from itertools import groupby
 from math import prod
 from typing import Any
 
@@ -31,7 +30,7 @@ from .memory import Scratch
 from .threads import SMALL_PRODUCT, one_blas_thread, share
 from .window import Window
 
-__all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_weight_grad", "scatter"]
+__all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_weight_grad"]
 
 Array = np.ndarray[Any, Any]
 
@@ -119,49 +118,6 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
 
     plan.run(work, range(len(plan.lanes)))
     return _from_band(sums.sum(axis=0, dtype=plan.dtype), window, plan.block).astype(dtype, copy=False)
-
-
-def scatter(dout: Array, w: Array, window: Window, groups: int = 1) -> Array:
-    """The gradient of sum(dout * conv2d(x, w)) with respect to x, for any window: products, then their scatter.
-
-    dout (N, OH, OW, O), w (KH, KW, C / groups, O) -> (N, H, W, C), where (H, W) is the window's size.
-    """
-    dtype = np.result_type(dout, w)
-    w = w.astype(_inner(dtype), copy=False)
-    dx = np.zeros((len(dout), *window.size, w.shape[2] * groups), w.dtype)
-
-    def work(parts: Iterator[list[Chunk]]) -> None:
-        with Scratch() as scratch:
-            for chunk in (chunk for part in parts for chunk in part):
-                dout_part = dout[chunk.images, chunk.rows].astype(w.dtype, copy=False)
-                product = scratch.array("product", (*dout_part.shape[:3], dx.shape[3]), w.dtype)
-                _scatter_chunk(dout_part, w, window, groups, chunk, product, dx[chunk.images])
-
-    row_bytes = _row_bytes(window, dx.shape[3], w.dtype)  # of the products of all taps
-    chunks = _cut(len(dout), window, row_bytes, _LEAST_PIXELS, is_shared=False)
-    # Chunks of one image add to common rows of dx, so one thread takes them all.
-    parts = [list(part) for _, part in groupby(chunks, key=lambda chunk: chunk.images.start)]
-    share(work, parts, blas=not _is_depthwise(w.shape, groups) and dout.size * prod(w.shape[:3]) > SMALL_PRODUCT)
-    return dx.astype(dtype, copy=False)
-
-
-def _scatter_chunk(dout: Array, w: Array, window: Window, groups: int, chunk: Chunk, product: Array,
-                   dx: Array) -> None:
-    """Add dout times the weights of each tap to the pixels that the tap saw (col2im).
-
-    dout (images, rows, OW, O), w (KH, KW, C/groups, O), dx (images, H, W, C); product is scratch (images, rows, OW, C).
-    A tap at a time: its product stays in the cache. Two chunks of one image add to common rows of dx.
-    """
-    for kh, kw in np.ndindex(*window.kernel):
-        if _is_depthwise(w.shape, groups):
-            np.multiply(dout, w[kh, kw, 0], out=product)
-        else:  # (groups, pixels, O) @ (groups, O, C) -> (groups, pixels, C)
-            transposed = _by_group(w[kh, kw], groups).swapaxes(1, 2)
-            np.matmul(_by_group(dout, groups), transposed, out=_by_group(product, groups))
-        rows, x_rows = window.tap(0, kh, chunk.rows.start, chunk.rows.stop)
-        cols, x_cols = window.tap(1, kw)
-        rows = slice(rows.start - chunk.rows.start, rows.stop - chunk.rows.start)
-        dx[:, x_rows, x_cols] += product[:, rows, cols]
 
 
 class _Plan:

@@ -60,10 +60,11 @@ def geometries(draw):
 def test_convolution_and_gradients_are_those_of_the_taps(geometry, seed):
     n, window, c, o = geometry
     x, w, dout = draws(n, window, c, o, seed)
-    for got, exact in zip(all_three(x, w, dout, window), by_taps(x, w, dout, window), strict=True):
+    squares = by_taps(x * x, w * w, dout * dout, window)  # of the products: a few outputs may all cancel to little
+    for got, exact, square in zip(all_three(x, w, dout, window), by_taps(x, w, dout, window), squares, strict=True):
         assert got.dtype == np.float32
         assert got.shape == exact.shape
-        assert error(got, exact) < BOUND
+        assert np.abs(got - exact).max() < BOUND * max(np.abs(exact).max(), square.max() ** 0.5)
 
 
 @given(geometries(), st.integers(1, 5))
