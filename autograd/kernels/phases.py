@@ -12,7 +12,7 @@ convolutional layer?", 2016.
 from collections.abc import Iterator
 from functools import lru_cache
 from math import gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .window import Window
 
@@ -51,13 +51,14 @@ def phases(window: Window) -> tuple[Phase, ...]:
 
 
 def _phase(rows: _Axis, columns: _Axis) -> Phase:
-    pairs = zip(rows, columns, strict=True)
+    pairs: Any = zip(rows, columns, strict=True)
     pixels, taps, seen, size, kernel, padding, dilation, out = pairs
     return Phase(pixels, taps, seen, Window(size, kernel, (1, 1), padding, dilation, out))
 
 
 def _along(window: Window, axis: int) -> Iterator[_Axis]:
-    size, kernel, stride, (before, _), dilation, out = (pair[axis] for pair in window)
+    pairs: Any = window
+    size, kernel, stride, (before, _), dilation, out = (pair[axis] for pair in pairs)
     step = stride // gcd(stride, dilation)  # from one tap of a phase to the next
     for remainder in range(min(stride, size)):
         taps = [k for k in range(kernel) if (remainder + before - k * dilation) % stride == 0]

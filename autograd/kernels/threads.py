@@ -270,7 +270,7 @@ def _limit_of(library: Any) -> _Limit:
     From 3.7 on threadpoolctl lets one thread of Python alone set the number, and ignores the others, unless that one is
     forgotten by force. Regions are counted here, so any thread may.
     """
-    find = getattr(library, "_get_symbol", lambda name: None)
+    find: Any = getattr(library, "_get_symbol", lambda name: None)
     found = [find(f"openblas_{verb}_num_threads") for verb in ("get", "set")]
     if all(found):
         functions = ctypes.PyDLL(library.filepath)
