@@ -35,7 +35,7 @@ __all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_weight_grad", "fits", "pa
 Array = np.ndarray[Any, Any]
 
 _TILES = 64  # in a chunk, at least: at 64 channels its buffers take some MB, and stay in the outer cache
-_NUMBERS = 1 << 13  # tiles times channels, at least: so that calls of NumPy are long with few channels, too
+_NUMBERS = 1 << 12  # tiles times channels, at least: so that calls of NumPy are long with few channels, too
 _TILES_WEIGHT_GRAD = 128  # in a chunk of it, at least: each chunk's product is written and added once more
 _WEIGHTS = 1 << 13  # pairs of channels and outputs that are transformed at a time: 0.2 ms, some handovers long
 _LANES = 8  # of the weight gradient's partial sums, the most threads that it uses,
