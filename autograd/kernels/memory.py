@@ -76,8 +76,9 @@ class Scratch:
         buffer = self._buffers.get(name)
         self._contents.pop(name, None)
         if buffer is None or buffer.size < size:
+            if buffer is not None:
+                self._views.clear()  # they would keep the smaller one alive
             buffer = self._buffers[name] = np.empty(size, np.uint8)
-            self._views.clear()  # they would keep the smaller buffer alive
         return buffer[:size].view(dtype).reshape(shape)
 
     def views(self, make: Callable[[Any, Scratch], View], key: Any) -> View:

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograd.kernels import im2col
-from autograd.kernels.conv import conv2d, conv2d_input_grad, conv2d_weight_grad
+from autograd.kernels.channels import wide_rows
+from autograd.kernels.conv import conv2d, conv2d_grads, conv2d_input_grad, conv2d_weight_grad
+from autograd.kernels.phases import phases
 from autograd.kernels.window import resolve
 
 
@@ -76,6 +78,49 @@ def test_convolution_and_gradients_equal_the_loops(convolution):
         np.testing.assert_array_equal(got, expected)
 
 
+@given(convolutions(), st.sampled_from([np.float64, np.complex128]))
+def test_both_gradients_at_once_equal_the_loops(convolution, dtype):
+    window, groups, shapes = convolution
+    x, w, dout = arrays(shapes, dtype)
+    _, *expected = naive(x, w, dout, window, groups)
+    for got, exact in zip(conv2d_grads(x, dout, w, window, groups), expected, strict=True):
+        assert got.dtype == dtype
+        np.testing.assert_array_equal(got, exact)
+
+
+@pytest.mark.parametrize("complex_one", [0, 1, 2])
+def test_of_which_each_has_the_dtype_of_what_it_is_made_of(complex_one):
+    window = resolve("conv2d", (4, 5), 3, 1, 1)
+    x, w, dout = arrays([(2, 4, 5, 2), (3, 3, 2, 3), (2, 4, 5, 3)], np.complex128)
+    x, w, dout = (a if i == complex_one else a.real for i, a in enumerate((x, w, dout)))
+    dx, dw = conv2d_grads(x, dout, w, window)
+    assert (dx.dtype, dw.dtype) == (np.result_type(dout, w), np.result_type(x, dout))
+    np.testing.assert_array_equal(dx, conv2d_input_grad(dout, w, window))
+    np.testing.assert_array_equal(dw, conv2d_weight_grad(x, dout, window))
+
+
+@given(convolutions())
+def test_each_pixel_is_in_one_phase_unless_no_output_sees_it(convolution):
+    window, _, _ = convolution
+    count = np.zeros(window.size, int)
+    for phase in phases(window):
+        count[phase.pixels] += 1
+        assert phase.window.stride == (1, 1)
+        assert phase.window.out == count[phase.pixels].shape
+    assert count.max() <= 1
+    ones = np.ones((1, *window.size, 1)), np.ones((*window.kernel, 1, 1)), np.ones((1, *window.out, 1))
+    _, times_seen, _ = naive(*ones, window, 1)
+    assert (count[times_seen[0, :, :, 0] > 0] == 1).all()
+
+
+@given(st.integers(0, 300), st.integers(1, 5000))
+def test_rows_are_taken_together_as_far_as_they_divide_and_memcpy_is_quick(count, row_bytes):
+    k = wide_rows(count, row_bytes)
+    assert count % k == 0
+    assert k == 1 or k * row_bytes <= 2048
+    assert count == 0 or count % (2 * k) or 2 * k * row_bytes > 2048
+
+
 @given(convolutions(), st.integers(1, 12))
 def test_where_the_work_is_cut_changes_nothing(convolution, rows):
     """Chunks of some rows of an image, of unequal numbers of rows, and of several images."""
@@ -86,10 +131,20 @@ def test_where_the_work_is_cut_changes_nothing(convolution, rows):
         patch.setattr(im2col, "_LEAST_PIXELS", rows * window.out[1])
         patch.setattr(im2col, "_LEAST_PIXELS_WEIGHT_GRAD", rows * window.out[1])
         im2col._plan.cache_clear()  # of what was cut in another way
-        results = all_three(x, w, dout, window, groups)
+        results = *all_three(x, w, dout, window, groups), *conv2d_grads(x, dout, w, window, groups)
     im2col._plan.cache_clear()
-    for got, expected in zip(results, naive(x, w, dout, window, groups), strict=True):
+    y, dx, dw = naive(x, w, dout, window, groups)
+    for got, expected in zip(results, (y, dx, dw, dx, dw), strict=True):
         np.testing.assert_array_equal(got, expected)
+
+
+def test_buffers_of_one_shape_hold_nothing_of_another():
+    """Zeros around the image stay from call to call; a kernel of another shape writes into the same memory."""
+    small, large = resolve("conv2d", (5, 6), 3, 1, 1), resolve("conv2d", (9, 7), 5, 1, 2)
+    for window in (small, large, small, small, large):
+        x, w, dout = arrays([(2, *window.size, 2), (*window.kernel, 2, 3), (2, *window.out, 3)])
+        for got, expected in zip(all_three(x, w, dout, window), naive(x, w, dout, window, 1), strict=True):
+            np.testing.assert_array_equal(got, expected)
 
 
 @given(st.integers(0, 5), st.integers(1, 9), st.integers(1, 5), st.integers(0, 50), st.integers(1, 30), st.booleans())

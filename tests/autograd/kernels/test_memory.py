@@ -59,6 +59,35 @@ def test_each_thread_has_its_own():
     assert shared == [False]
 
 
+def test_views_are_made_once_for_a_key_and_anew_where_a_buffer_has_grown():
+    made = []
+
+    def make(key, scratch):
+        made.append(key)
+        return scratch.array("viewed", (10,), np.float64)[:5]
+
+    with Scratch() as scratch:
+        first = scratch.views(make, "a")
+        assert scratch.views(make, "a") is first
+        assert not np.shares_memory(first, scratch.array("other", (10,), np.float64))
+    with Scratch() as scratch:
+        assert scratch.views(make, "a") is first
+        scratch.array("viewed", (10_000,), np.float64)
+        assert not np.shares_memory(scratch.views(make, "a"), first)
+        assert scratch.views(make, "b") is not scratch.views(make, "a")
+    assert made == ["a", "a", "b"]
+
+
+def test_a_buffer_holds_what_was_last_said_unless_it_was_lent_since():
+    with Scratch() as scratch:
+        scratch.array("held", (4,), np.float64)
+        one, two = object(), object()
+        assert [scratch.still_holds("held", content) for content in (one, one, two, two, one)] == [
+            False, True, False, True, False]
+        scratch.array("held", (2,), np.float64)
+        assert not scratch.still_holds("held", one)
+
+
 def test_buffers_come_back_after_an_error():
     with Scratch() as scratch:
         first = scratch.array("a", (8,), np.float64)

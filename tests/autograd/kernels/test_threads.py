@@ -86,6 +86,7 @@ def test_convolution_and_gradients_have_the_same_bits_for_any_number_of_threads(
             conv.conv2d(x, w, w[0, 0, 0], window, groups),
             conv.conv2d_input_grad(dout, w, window, groups),
             conv.conv2d_weight_grad(x, dout, window, groups),
+            *conv.conv2d_grads(x, dout, w, window, groups),
         ))
     assert one == two == three
 
@@ -100,6 +101,7 @@ def test_so_do_convolutions_of_real_sizes(n, size, c, o):
         conv.conv2d(x, w, w[0, 0, 0], window),
         conv.conv2d_input_grad(dout, w, window),
         conv.conv2d_weight_grad(x, dout, window),
+        *conv.conv2d_grads(x, dout, w, window),
     ))
     assert one == two == three
 
@@ -131,6 +133,31 @@ def test_nor_does_the_number_of_threads_that_blas_had_before_change_them(limit):
 
 
 # ---------------------------------------------------------------------- who does what
+
+
+def test_threads_that_wait_for_work_soon_take_no_time():
+    threads.share(meet(3), range(3))
+    time.sleep(0.3)  # they look for work for some milliseconds, more on a machine with other things to do
+    before = time.process_time()
+    time.sleep(0.3)
+    assert time.process_time() - before < 0.1
+
+
+@pytest.mark.parametrize("pause", [0, 0.001, 0.3])
+def test_a_mailbox_gives_what_comes_before_while_and_after_its_reader_looks(pause):
+    mailbox, found = threads._Mailbox(), []
+    mailbox.put("before")
+
+    def read():
+        found.extend(mailbox.get() for _ in range(3))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for item in ("first", "second"):
+        time.sleep(pause)
+        mailbox.put(item)
+    reader.join(TIMEOUT)
+    assert found == ["before", "first", "second"]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])

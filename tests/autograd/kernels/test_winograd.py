@@ -29,7 +29,10 @@ def by_taps(x, w, dout, window):
     return y, d_padded[:, top : top + window.size[0], left : left + window.size[1]], dw
 
 
-def all_three(x, w, dout, window, method="winograd"):
+def all_three(x, w, dout, window, method="winograd", at_once=False):
+    """The convolution and both gradients, these one by one or at once."""
+    if at_once:
+        return (conv.conv2d(x, w, None, window, method=method), *conv.conv2d_grads(x, dout, w, window, method=method))
     return (
         conv.conv2d(x, w, None, window, method=method),
         conv.conv2d_input_grad(dout, w, window, method=method),
@@ -56,20 +59,21 @@ def geometries(draw):
     return draw(st.integers(1, 3)), window, draw(st.integers(1, 6)), draw(st.integers(1, 6))
 
 
-@given(geometries(), st.integers(0, 99))
-def test_convolution_and_gradients_are_those_of_the_taps(geometry, seed):
+@given(geometries(), st.integers(0, 99), st.booleans())
+def test_convolution_and_gradients_are_those_of_the_taps(geometry, seed, at_once):
     n, window, c, o = geometry
     x, w, dout = draws(n, window, c, o, seed)
     squares = by_taps(x * x, w * w, dout * dout, window)  # of the products: a few outputs may all cancel to little
-    for got, exact, square in zip(all_three(x, w, dout, window), by_taps(x, w, dout, window), squares, strict=True):
+    found, exacts = all_three(x, w, dout, window, at_once=at_once), by_taps(x, w, dout, window)
+    for got, exact, square in zip(found, exacts, squares, strict=True):
         assert got.dtype == np.float32
         assert got.shape == exact.shape
         assert np.abs(got - exact).max() < BOUND * max(np.abs(exact).max(), square.max() ** 0.5)
 
 
-@given(geometries(), st.integers(1, 5))
+@given(geometries(), st.integers(1, 5), st.booleans())
 @settings(max_examples=30)
-def test_where_the_work_is_cut_changes_little(geometry, tiles):
+def test_where_the_work_is_cut_changes_little(geometry, tiles, at_once):
     """Chunks of few tiles, so that images are cut into rows of tiles and lanes have several chunks."""
     n, window, c, o = geometry
     x, w, dout = draws(n, window, c, o)
@@ -79,7 +83,7 @@ def test_where_the_work_is_cut_changes_little(geometry, tiles):
         patch.setattr(winograd, "_NUMBERS", 1)
         patch.setattr(winograd, "_LANES", 2)
         winograd._plan.cache_clear()  # of what was cut in another way
-        results = all_three(x, w, dout, window)
+        results = all_three(x, w, dout, window, at_once=at_once)
     winograd._plan.cache_clear()
     for got, exact in zip(results, by_taps(x, w, dout, window), strict=True):
         assert error(got, exact) < BOUND
@@ -94,17 +98,19 @@ def test_at_real_sizes_the_error_is_a_few_times_that_of_im2col(n, size, c, o):
     x, w, dout = draws(n, window, c, o)
     exact = by_taps(x, w, dout, window)
     plain = all_three(x, w, dout, window, "im2col")
-    for got, other, value in zip(all_three(x, w, dout, window), plain, exact, strict=True):
-        assert error(got, value) < min(BOUND, 12 * error(other, value))
+    for at_once in (False, True):
+        found = all_three(x, w, dout, window, at_once=at_once)
+        for got, other, value in zip(found, plain, exact, strict=True):
+            assert error(got, value) < min(BOUND, 12 * error(other, value))
 
 
-@given(geometries(), st.integers(0, 99))
+@given(geometries(), st.integers(0, 99), st.booleans())
 @settings(max_examples=40)
-def test_both_gradients_are_adjoint_to_the_convolution(geometry, seed):
+def test_both_gradients_are_adjoint_to_the_convolution(geometry, seed, at_once):
     """<conv(x, w), g> = <x, dx> = <w, dw>, in float32, where differences of values would drown in rounding."""
     n, window, c, o = geometry
     x, w, dout = draws(n, window, c, o, seed)
-    y, dx, dw = (array.astype(np.float64) for array in all_three(x, w, dout, window))
+    y, dx, dw = (array.astype(np.float64) for array in all_three(x, w, dout, window, at_once=at_once))
     scale = np.linalg.norm(x) * np.linalg.norm(w) * np.linalg.norm(dout)
     assert abs(np.vdot(x, dx) - np.vdot(y, dout)) < 1e-6 * scale
     assert abs(np.vdot(w, dw) - np.vdot(y, dout)) < 1e-6 * scale
