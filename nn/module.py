@@ -27,7 +27,7 @@ from autograd.tensor import Tensor, value_of, wrap
 
 __all__ = ["Module", "Parameters", "Place", "Unmatched", "current_module", "evaluating", "places"]
 
-_HOOKS = "_forward_hooks"  # held by the modules that have any
+_HOOKS = "_forward_hooks"  # set on the modules that have any, below None on the class
 
 
 class _Running:

@@ -30,7 +30,7 @@ __all__ = [
 # ---------------------------------------------------------------------- arithmetic
 
 
-@Op(broadcasts=True)
+@Op(broadcasts=True, scalars=True)
 def add(x, y):
     """x + y, elementwise: x, y of shapes that broadcast -> their broadcast shape.
 
@@ -44,7 +44,7 @@ def add(x, y):
 add.vjp(lambda g: g, lambda g: g)
 
 
-@Op(broadcasts=True)
+@Op(broadcasts=True, scalars=True)
 def subtract(x, y):
     """x - y, elementwise: x, y of shapes that broadcast -> their broadcast shape.
 
@@ -58,7 +58,7 @@ def subtract(x, y):
 subtract.vjp(lambda g: g, lambda g: -g)
 
 
-@Op(broadcasts=True)
+@Op(broadcasts=True, scalars=True)
 def multiply(x, y):
     """x * y, elementwise: x, y of shapes that broadcast -> their broadcast shape.
 
@@ -72,7 +72,7 @@ def multiply(x, y):
 multiply.vjp(lambda g, y: g * y, lambda g, x: g * x)
 
 
-@Op(broadcasts=True)
+@Op(broadcasts=True, scalars=True)
 def gated_multiply(a, d):
     """a * d, but 0 wherever a is 0 and d is not finite (a plain product gives NaN there).
 
@@ -94,7 +94,7 @@ def gated_multiply(a, d):
 gated_multiply.vjp(lambda g, d: gated_multiply(g, d), lambda g, a: gated_multiply(a, g))
 
 
-@Op(broadcasts=True)
+@Op(broadcasts=True, scalars=True)
 def divide(x, y):
     """x / y, elementwise: x, y of shapes that broadcast -> their broadcast shape.
 
@@ -128,7 +128,7 @@ power.vjp(
 )
 
 
-@Op
+@Op(scalars=True)
 def negative(x):
     """-x, elementwise: any shape -> the same.
 
@@ -191,7 +191,7 @@ def abs(x):
 abs.vjp(lambda g, x, out: g * gated_multiply(conj(x), 1 / out) if _is_complex(x) else g * sign(x))
 
 
-@Op
+@Op(scalars=True)
 def sqrt(x):
     """The square root, elementwise: any shape -> the same.
 
@@ -219,7 +219,7 @@ def square(x):
 square.vjp(lambda g, x: gated_multiply(g, 2 * x))
 
 
-@Op
+@Op(scalars=True)
 def exp(x):
     """e ** x, elementwise: any shape -> the same.
 
@@ -247,7 +247,7 @@ def expm1(x):
 expm1.vjp(lambda g, x: gated_multiply(g, exp(x)))
 
 
-@Op
+@Op(scalars=True)
 def log(x):
     """The natural logarithm, elementwise: any shape -> the same. -inf at 0, NaN for negative reals.
 
@@ -278,7 +278,7 @@ log1p.vjp(lambda g, x: gated_multiply(g, 1 / (1 + x)))
 # ---------------------------------------------------------------------- trigonometry and activations
 
 
-@Op
+@Op(scalars=True)
 def sin(x):
     """The sine of x in radians, elementwise: any shape -> the same.
 
@@ -292,7 +292,7 @@ def sin(x):
 sin.vjp(lambda g, x: g * cos(x))
 
 
-@Op
+@Op(scalars=True)
 def cos(x):
     """The cosine of x in radians, elementwise: any shape -> the same.
 
@@ -320,7 +320,7 @@ def tan(x):
 tan.vjp(lambda g, out: gated_multiply(g, 1 + out * out))
 
 
-@Op
+@Op(scalars=True)
 def tanh(x):
     """The hyperbolic tangent, elementwise: any shape -> the same.
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import autograd as ag
 from autograd.ops import registry
@@ -138,18 +140,60 @@ def test_arithmetic_on_single_numbers_has_the_bits_of_arrays_without_axes(name, 
                     np.testing.assert_array_equal(np.signbit(result.data), np.signbit(expected))
 
 
-def test_a_forward_that_needs_an_array_gets_one_also_of_a_single_number():
+def test_the_forward_of_an_op_gets_an_array_also_of_a_single_number_and_runs_once():
+    """A NumPy scalar would be as good for arithmetic, but what is written into its copy is lost without a word."""
+    calls = []
+
     @ag.Op
-    def doubled(x):
+    def floored(x):
+        calls.append(type(x))
         out = x.copy()
-        out[...] = 2 * x  # which a scalar's copy refuses
+        flat = out.reshape(-1)
+        flat[flat < 0] = 0
         return out
 
-    doubled.vjp(lambda g: 2 * g)
-    x = ag.Tensor(3.0, requires_grad=True)
-    y = doubled(x)
+    floored.vjp(lambda g, x: ag.where(x < 0, 0, g))
+    x = ag.Tensor(-3.0, requires_grad=True)
+    y = floored(x)
     y.backward()
-    assert (y.item(), x.grad.item()) == (6.0, 2.0)
+    assert (y.item(), x.grad.item()) == (0.0, 0.0)
+    with ag.no_grad():
+        assert floored(x).item() == 0.0
+    assert calls == [np.ndarray, np.ndarray]
+
+
+def test_an_op_may_say_that_it_takes_scalars():
+    seen = []
+
+    @ag.Op(scalars=True)
+    def doubled(x):
+        seen.append(type(x))
+        return x + x
+
+    doubled.vjp(lambda g: g + g)
+    doubled(ag.Tensor(np.float64(3.0), requires_grad=True)).backward()
+    doubled(leaf(3.0, 4.0))
+    doubled(ag.Tensor(3j, requires_grad=True))
+    assert seen == [np.float64, np.ndarray, np.ndarray]
+
+
+def test_python_numbers_reach_the_forward_of_an_op_as_they_are():
+    @ag.Op
+    def cubed(x):
+        return x**3
+
+    cubed.vjp(lambda g, x: 3 * g * x**2)
+    assert cubed(10**7) == 10**21
+
+
+@given(st.complex_numbers(allow_infinity=True), st.complex_numbers(allow_infinity=True))
+def test_recording_changes_no_bit_of_complex_numbers(x, y):
+    x, y = ag.Tensor(x, requires_grad=True, dtype=complex), ag.Tensor(y, dtype=complex)
+    for op in (ag.add, ag.subtract, ag.multiply, ag.divide):
+        with np.errstate(all="ignore"):
+            recorded = op(x, y).data
+            with ag.no_grad():
+                assert recorded.tobytes() == op(x, y).data.tobytes()
 
 
 def test_the_result_of_single_numbers_is_an_array_and_the_leaf_stays_the_users():
