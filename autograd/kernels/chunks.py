@@ -3,10 +3,12 @@
 Cuts depend on shapes alone, never on the number of threads: so the bits of a result do not depend on it either.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-__all__ = ["Chunk", "Kind", "Step", "cut", "even", "steps"]
+__all__ = ["Chunk", "Kind", "Plan", "Step", "cut", "even"]
+
+_MOST_KEPT = 256  # steps of a plan: 0.1 MB; to make one takes 2 us, and its work 100 and more
 
 
 class Chunk(NamedTuple):
@@ -44,25 +46,45 @@ class Step(NamedTuple):
     kind: Kind
 
 
-def steps(plan: Any, chunks: Iterator[Chunk], height: int, top: int, stride: int, span: int,
-          unit: int = 1) -> list[Step]:
-    """The steps of those chunks, whose row r sees `span` rows of the input from r * stride - top on.
+class Plan:
+    """What follows from shapes alone: the steps of a kernel, which are kept unless there are many.
 
-    height is the input's; a row of a chunk is `unit` rows of the output.
+    A kernel's own plan says by `chunks()` how the work is cut. Row r of a chunk sees `span` rows of the input from
+    r * stride - top on, and is `unit` rows of the output; `height` is the input's.
     """
-    kinds: dict[tuple[int, ...], Kind] = {}
-    found = []
-    for images, rows in chunks:
+
+    def __init__(self, height: int, top: int, stride: int, span: int, unit: int = 1) -> None:
+        self._geometry = height, top, stride, span, unit
+        self._kinds: dict[tuple[int, ...], Kind] = {}
+        self._steps: list[Step] | None = None
+
+    def chunks(self) -> Iterable[Chunk]:
+        """The chunks, the same each time."""
+        raise NotImplementedError
+
+    def steps(self) -> list[Step]:
+        """The steps of all chunks: made anew where they are more than `_MOST_KEPT`, for they would take megabytes."""
+        if self._steps is not None:
+            return self._steps
+        steps = [self._step(chunk) for chunk in self.chunks()]
+        if len(steps) <= _MOST_KEPT:
+            self._steps = steps
+        return steps
+
+    def _step(self, chunk: Chunk) -> Step:
+        height, top, stride, span, unit = self._geometry
+        images, rows = chunk
         count = rows.stop - rows.start
         seen = (count - 1) * stride + span
         first = rows.start * stride - top  # negative in the padding
         start, stop = (min(max(row, 0), height) for row in (first, first + seen))
         above = min(max(-first, 0), seen)
         sizes = (images.stop - images.start, count, above, stop - start, seen - above - (stop - start))
-        kind = kinds.setdefault(sizes, Kind(plan, *sizes))
+        kind = self._kinds.get(sizes)
+        if kind is None:
+            kind = self._kinds[sizes] = Kind(self, *sizes)
         target = slice(unit * rows.start, unit * rows.stop)
-        found.append(Step((images, target), (images, slice(start, stop)), kind))
-    return found
+        return Step((images, target), (images, slice(start, stop)), kind)
 
 
 def cut(images: int, height: int, most_rows: int) -> Iterator[Chunk]:

@@ -25,7 +25,7 @@ import numpy as np
 
 from .blocks import repeated
 from .channels import wide_rows
-from .chunks import Chunk, Kind, Step, cut, even, steps
+from .chunks import Chunk, Kind, Plan, Step, cut, even
 from .memory import Scratch
 from .threads import SMALL_PRODUCT, one_blas_thread, share
 from .window import Window
@@ -70,7 +70,7 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1)
                     wide = part.reshape(-1, len(row_of_b))  # (images, rows, OW, O) -> (pixels / k, k*O): long rows
                     np.add(wide, row_of_b, out=wide)
 
-    plan.run(work, plan.steps)
+    plan.run(work, plan.steps())
     return out.reshape(len(x), *window.out, w.shape[3])  # (N, OH, OW/block, block*O) -> (N, OH, OW, O)
 
 
@@ -101,14 +101,15 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
     dout = dout.reshape(wide)  # (N, OH, OW, O) -> (N, OH, OW/block, block*O)
     product_of = None if convolve is None else (plan.weights(convolve[0]), convolve[1].reshape(wide))
     whole = plan.windows_of(x)
+    lanes = plan.lanes(plan.steps())
     # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
-    sums = np.zeros((max(len(plan.lanes), 1), *plan.window.kernel, shape[2], plan.outputs), plan.dtype)
+    sums = np.zeros((max(len(lanes), 1), *plan.window.kernel, shape[2], plan.outputs), plan.dtype)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
             product = scratch.array("product", sums.shape[1:], plan.dtype)
             for lane in numbers:
-                for step in plan.steps[plan.lanes[lane]]:
+                for step in lanes[lane]:
                     columns = scratch.views(_Columns, step.kind)
                     seen = columns.of(x, step, whole, scratch)
                     columns.weigh(seen, dout[step.target].astype(plan.dtype, copy=False), product)
@@ -116,20 +117,20 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
                     if product_of is not None:
                         columns.times(seen, product_of[0], product_of[1][step.target])
 
-    plan.run(work, range(len(plan.lanes)))
+    plan.run(work, range(len(lanes)))
     return _from_band(sums.sum(axis=0, dtype=plan.dtype), window, plan.block).astype(dtype, copy=False)
 
 
-class _Plan:
+class _Plan(Plan):
     """What follows from shapes and dtype alone, worked out once for a network that asks for the same in every step.
 
     block    so many outputs of a row are taken as the channels of one, by a `window` that is wider (`_in_blocks`)
     outputs  channels of the output then, block * O
-    steps    the chunks, and where they are; `lanes` cuts them into the parts that the weight gradient is summed in
     """
 
     def __init__(self, images: int, window: Window, w_shape: tuple[int, ...], groups: int, dtype: np.dtype[Any],
                  least_pixels: int) -> None:
+        super().__init__(window.size[0], window.padding[0][0], window.stride[0], window.span[0])
         self.block = _block(window, w_shape, groups)
         self.outputs = self.block * w_shape[3]
         self.window = window = _in_blocks(window, self.block)
@@ -138,10 +139,15 @@ class _Plan:
         products = images * prod(window.out) * prod(window.kernel) * w_shape[2] * self.outputs
         self._blas = not self.depthwise and products > SMALL_PRODUCT
         self._is_shared = _is_shared(images, window, (*window.kernel, w_shape[2], self.outputs))
-        row_bytes = _row_bytes(window, self.channels, dtype)
-        chunks = _cut(images, window, row_bytes, least_pixels, self._is_shared)
-        self.steps = steps(self, chunks, window.size[0], window.padding[0][0], window.stride[0], window.span[0])
-        self.lanes = list(even(len(self.steps), -(-len(self.steps) // _LANES))) if self.steps else []
+        self._images, self._least_pixels = images, least_pixels
+
+    def chunks(self) -> Iterator[Chunk]:
+        row_bytes = _row_bytes(self.window, self.channels, self.dtype)
+        return _cut(self._images, self.window, row_bytes, self._least_pixels, self._is_shared)
+
+    def lanes(self, steps: list[Step]) -> list[list[Step]]:
+        """The steps in the parts that the weight gradient is summed in."""
+        return [steps[part] for part in even(len(steps), max(-(-len(steps) // _LANES), 1))]
 
     def run(self, work: Callable[[Iterator[Any]], None], items: Sequence[Any]) -> None:
         """work(iterator over the items), in several threads where that is worth it, or in this one."""
@@ -239,8 +245,9 @@ def _is_shared(images: int, window: Window, w_shape: tuple[int, ...]) -> bool:
 
 
 def _row_bytes(window: Window, channels: int, dtype: np.dtype[Any]) -> int:
-    """Of the columns of an output row."""
-    return window.out[1] * prod(window.kernel) * channels * dtype.itemsize
+    """Of what an output row takes in buffers: its columns, or where a stride leaves pixels out, what it sees."""
+    seen = window.stride[0] * (window.size[1] + sum(window.padding[1]))
+    return max(window.out[1] * prod(window.kernel), seen) * channels * dtype.itemsize
 
 
 def _cut(images: int, window: Window, row_bytes: int, least_pixels: int, is_shared: bool) -> Iterator[Chunk]:
@@ -254,8 +261,8 @@ def _cut(images: int, window: Window, row_bytes: int, least_pixels: int, is_shar
     return cut(images, height, most_rows)
 
 
-class _Columns:
-    """A thread's buffers for chunks of one kind, and the views of them: made once, see `Scratch.views`."""
+class _Padded:
+    """A thread's buffer for what chunks of one kind see of an image and its padding: made once, see `Scratch.views`."""
 
     def __init__(self, kind: Kind, scratch: Scratch) -> None:
         plan, window = kind.plan, kind.plan.window
@@ -268,13 +275,28 @@ class _Columns:
         borders = (padded[:, : kind.above], padded[:, real.stop :], *sides)
         self._borders = [border for border in borders if border.size]
         self._windows = plan.view(padded, kind.rows)
-        self._plan = plan
-        depth = plan.channels // plan.groups
-        shape = (plan.groups, kind.images, kind.rows, window.out[1], *window.kernel, depth)
+
+    def windows(self, x: Array, step: Step, scratch: Scratch) -> Array:
+        """(images, rows, OW, KH, KW, groups, C/groups), a view of the buffer, which is filled from x."""
+        if not scratch.holds("padded", self):
+            for border in self._borders:
+                border[...] = 0
+            scratch.now_holds("padded", self)
+        self._inside[...] = x[step.source]
+        return self._windows
+
+
+class _Columns:
+    """A thread's buffer for the columns of chunks of one kind: made once, see `Scratch.views`."""
+
+    def __init__(self, kind: Kind, scratch: Scratch) -> None:
+        self._plan, window = kind.plan, kind.plan.window
+        depth = self._plan.channels // self._plan.groups
+        shape = (self._plan.groups, kind.images, kind.rows, window.out[1], *window.kernel, depth)
         self._is_pointwise = window.kernel == window.stride == (1, 1)
-        if not (plan.depthwise or self._is_pointwise):
-            self._columns = scratch.array("columns", shape, plan.dtype)
-            self._matrices = self._columns.reshape(plan.groups, prod(shape[1:4]), prod(shape[4:]))
+        if not (self._plan.depthwise or self._is_pointwise):
+            self._columns = scratch.array("columns", shape, self._plan.dtype)
+            self._matrices = self._columns.reshape(self._plan.groups, prod(shape[1:4]), prod(shape[4:]))
 
     def of(self, x: Array, step: Step, whole: Array | None, scratch: Scratch) -> Array:
         """What the chunk sees of x, whose windows are `whole` where it needs no copy: (groups, pixels, KH*KW*C/groups).
@@ -284,11 +306,7 @@ class _Columns:
         if whole is not None:
             windows = whole[step.target]
         else:
-            windows = self._windows
-            if not scratch.still_holds("padded", self):
-                for border in self._borders:
-                    border[...] = 0
-            self._inside[...] = x[step.source]
+            windows = scratch.views(_Padded, step.kind).windows(x, step, scratch)
         if self._plan.depthwise:
             return windows[..., 0]
         if self._is_pointwise:  # no copy: (images, rows, OW, 1, 1, groups, C) -> (groups, pixels, C), a view of x

@@ -94,8 +94,10 @@ class Scratch:
             self._views[make, key] = found
         return found
 
-    def still_holds(self, name: str, content: Any) -> bool:
-        """Whether the buffer still has what `content` stands for; the caller sees to it that it has from now on."""
-        before = self._contents.get(name)
+    def holds(self, name: str, content: Any) -> bool:
+        """Whether the buffer of that name still has what `now_holds` said last."""
+        return self._contents.get(name) is content
+
+    def now_holds(self, name: str, content: Any) -> None:
+        """Says what has been written into a buffer; afterwards, for the writing may be interrupted."""
         self._contents[name] = content
-        return before is content

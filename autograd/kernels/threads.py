@@ -18,6 +18,7 @@ from contextvars import copy_context
 from operator import index
 from queue import SimpleQueue
 from threading import Lock, Thread, local
+from time import perf_counter, thread_time
 from typing import Any, NamedTuple, SupportsIndex, TypeVar
 
 import numpy as np
@@ -26,7 +27,9 @@ __all__ = ["SMALL_PRODUCT", "get_num_threads", "one_blas_thread", "set_num_threa
 
 Item = TypeVar("Item")
 
-_ROWS, _LOOKS = 500, 10_000  # looks at a flag before a thread sleeps, some 3 ms in all: few ops take longer
+_ROWS, _LOOKS = 200, 25_000  # looks at a flag before a thread sleeps, some 2 ms in all: few ops take longer
+_OFF_CORE = 1e-3  # seconds that a thread is taken off its core: a slice of the system's, not a wait for a lock
+_RESTS = 200  # times that no thread looks then: a step or two
 
 SMALL_PRODUCT = 1 << 18  # multiplications: up to here OpenBLAS takes one thread by itself
 
@@ -106,32 +109,64 @@ def _share(work: Callable[[Iterator[Item]], None], items: Sequence[Item]) -> Non
     job.finish()
 
 
-class _Mailbox:
-    """A queue whose reader looks for a while whether something has come before it sleeps.
+class _Looker:
+    """How a thread looks for a while whether something has come, without the interpreter's lock, before it sleeps.
 
     A thread that sleeps takes 50 to 100 us to wake, more on a virtual machine whose core has gone to rest, and a step
     of a network hands out a hundred jobs of a millisecond. In Python a thread can only look with the interpreter's
     lock, which the others need. But np.logical_or.reduce lets go of it, and goes on to the next row at the first True:
-    over a view that reads the flag of a row again and again, it ends when `put` has set the flags.
+    over a view that reads the flag of a row again and again, it ends soon after the flags are set.
 
-    The last row's flag is never set. While it is read, some 5 us, who has put something comes to where it lets go of
-    the lock: to wait for it would be to sleep. From `share` to the first work of the second thread took 77 us, and
-    takes 35; back from its last work 57 and 25.
+    The last row's flag is never set. While it is read, some 9 us, who has set the others comes to where it lets go of
+    the lock: to wait for it would be to sleep.
+
+    Where other programs want the cores as well, looking takes their time and ours: if a thread has been off its core
+    for a millisecond while it looked, all threads go straight to sleep for a while.
     """
+
+    rest = 0  # so many times no thread looks
+
+    def __init__(self) -> None:
+        self._flags = np.zeros(_ROWS, bool)
+        self._view = np.ndarray((_ROWS, _LOOKS), bool, self._flags, 0, (1, 0))
+
+    def set(self) -> None:
+        self._flags[:-1] = True
+
+    def clear(self) -> None:
+        self._flags[:-1] = False
+
+    def look(self) -> None:
+        """Until the flags are set, 2 ms at the most."""
+        if _Looker.rest:
+            _Looker.rest -= 1
+            return
+        began, worked = perf_counter(), thread_time()
+        np.logical_or.reduce(self._view, axis=1)
+        if perf_counter() - began - (thread_time() - worked) > _OFF_CORE:
+            _Looker.rest = _RESTS
+
+
+class _Mailbox:
+    """A queue whose readers look for a while before they sleep."""
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Any] = SimpleQueue()
-        self._flags = np.zeros(_ROWS, bool)
-        self._looks = np.ndarray((_ROWS, _LOOKS), bool, self._flags, 0, (1, 0))
+        self._lookers: list[_Looker] = []
 
     def put(self, item: Any) -> None:
         self._queue.put(item)
-        self._flags[:-1] = True
+        for looker in self._lookers:
+            looker.set()
 
     def get(self) -> Any:
-        self._flags[:-1] = False
-        if self._queue.empty():  # nothing is lost between these lines: who puts sets the flags afterwards
-            np.logical_or.reduce(self._looks, axis=1)
+        if self._queue.empty():
+            looker = _here.__dict__.get("looker") or _here.__dict__.setdefault("looker", _Looker())
+            looker.clear()
+            self._lookers.append(looker)
+            if self._queue.empty():  # who puts now sees the looker
+                looker.look()
+            self._lookers.remove(looker)
         return self._queue.get()
 
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .chunks import Chunk, Kind, Step, cut, even, steps
+from .chunks import Chunk, Kind, Plan, Step, cut, even
 from .memory import Scratch
 from .threads import share
 from .window import Window
@@ -83,7 +83,7 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window) -> Array:
                 tiles = scratch.views(_InputTiles, step.kind).transformed(x, step, scratch)  # (36, T, C)
                 scratch.views(_OutputTiles, step.kind).convolve(tiles, weights, out[step.target], b)
 
-    share(work, _plan(len(x), window, channels, outputs, _TILES).steps, blas=True)
+    share(work, _plan(len(x), window, channels, outputs, _TILES).steps(), blas=True)
     return out
 
 
@@ -112,15 +112,16 @@ def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, A
     product_of = None if convolve is None else (_transformed_weights(convolve[0]), convolve[1])  # (36, C, O)
     spread = _matrices().back.T  # (36, 16)
     # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
-    sums = np.empty((len(plan.lanes), 36, channels, outputs), np.float32)
-    if not plan.lanes:
+    lanes = plan.lanes(plan.steps())
+    sums = np.empty((len(lanes), 36, channels, outputs), np.float32)
+    if not lanes:
         return np.zeros((3, 3, channels, outputs), np.float32)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
             product = scratch.array("weight product", sums.shape[1:], np.float32)
             for lane in numbers:
-                for i, step in enumerate(plan.steps[plan.lanes[lane]]):
+                for i, step in enumerate(lanes[lane]):
                     tiles = scratch.views(_InputTiles, step.kind).transformed(x, step, scratch)  # (36, T, C)
                     outs = scratch.views(_OutputTiles, step.kind)
                     np.matmul(spread, outs.gathered(dout[step.target]), out=outs.flat_places)  # (36, 16) @ (16, T*O)
@@ -131,7 +132,7 @@ def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, A
                     if product_of is not None:
                         outs.convolve(tiles, product_of[0], product_of[1][step.target])
 
-    share(work, range(len(plan.lanes)), blas=True)
+    share(work, range(len(lanes)), blas=True)
     return _weights_back(sums)
 
 
@@ -197,26 +198,32 @@ def _tile_counts(window: Window) -> tuple[int, int]:
     return -(-window.out[0] // 4), -(-window.out[1] // 4)
 
 
-class _Plan:
+class _Plan(Plan):
     """What follows from shapes alone, worked out once for a network that asks for the same in every step.
 
-    steps  the chunks, whose rows are rows of tiles; `lanes` cuts them into parts, sums of the weight gradient
+    Rows of its chunks are rows of tiles.
     """
 
     def __init__(self, images: int, window: Window, channels: int, outputs: int, tiles: int) -> None:
+        super().__init__(window.size[0], window.padding[0][0], stride=4, span=6, unit=4)
         self.window, self.channels, self.outputs = window, channels, outputs
         self.columns = _tile_counts(window)[1]
-        chunks = _cut(images, window, max(tiles, _NUMBERS // max(channels, outputs)))
-        self.steps = steps(self, chunks, window.size[0], window.padding[0][0], stride=4, span=6, unit=4)
-        most = _LANES if _LANES * 36 * channels * outputs * 4 <= _LANE_BYTES else _LANES // 2
-        self.lanes = list(even(len(self.steps), -(-len(self.steps) // most))) if self.steps else []
+        self._images, self._tiles = images, max(tiles, _NUMBERS // max(channels, outputs))
+
+    def chunks(self) -> Iterator[Chunk]:
+        return _cut(self._images, self.window, self._tiles)
+
+    def lanes(self, steps: list[Step]) -> list[list[Step]]:
+        """The steps in the parts that the weight gradient is summed in."""
+        most = _LANES if _LANES * 36 * self.channels * self.outputs * 4 <= _LANE_BYTES else _LANES // 2
+        return [steps[part] for part in even(len(steps), max(-(-len(steps) // most), 1))]
 
 
 _plan = lru_cache(maxsize=1024)(_Plan)
 
 
 def _cut(images: int, window: Window, tiles: int) -> Iterator[Chunk]:
-    """Two chunks or more, of that many tiles at the most; their rows are rows of tiles."""
+    """Chunks of about that many tiles at the most, two or more where there are rows; their rows are rows of tiles."""
     rows, columns = _tile_counts(window)
     tiles = min(tiles, -(-images * rows * columns // 2))  # two chunks at least, for two threads
     return cut(images, rows, max(tiles // columns, 1))
@@ -230,9 +237,10 @@ class _InputTiles:
         left, width = window.padding[1][0], window.size[1]
         shape = (kind.images, 4 * kind.rows + 2, 4 * plan.columns + 2, plan.channels)
         padded = scratch.array("padded", shape, np.float32)
-        real, right = slice(kind.above, kind.above + kind.real), min(left + width, padded.shape[2])
-        self._inside, self._seen = padded[:, real, left:right], right - left
-        borders = (padded[:, : kind.above], padded[:, real.stop :], padded[:, real, :left], padded[:, real, right:])
+        real = slice(kind.above, kind.above + kind.real)
+        self._inside = padded[:, real, left : left + width]
+        sides = (padded[:, real, :left], padded[:, real, left + width :])
+        borders = (padded[:, : kind.above], padded[:, real.stop :], *sides)
         self._borders = [border for border in borders if border.size]
         n, h, w, c = padded.strides
         tiles = (6, 6, kind.images, kind.rows, plan.columns, plan.channels)
@@ -245,10 +253,11 @@ class _InputTiles:
 
     def transformed(self, x: Array, step: Step, scratch: Scratch) -> Array:
         """The tiles that the chunk sees, transformed: (36, T, C)."""
-        if not scratch.still_holds("padded", self):
+        if not scratch.holds("padded", self):
             for border in self._borders:
                 border[...] = 0
-        self._inside[...] = x[step.source][:, :, : self._seen]
+            scratch.now_holds("padded", self)
+        self._inside[...] = x[step.source]
         np.copyto(self._gathered, self._overlapping)
         np.matmul(self._matrix, self._flat_gathered, out=self._flat)  # (36, 36) @ (36, T*C)
         return self._tiles

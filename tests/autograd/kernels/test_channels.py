@@ -40,6 +40,12 @@ def test_all_of_them_are_what_their_formulas_say(size, dtype, block):
     close(total / len(x), x.sum(axis=0) / len(x), dtype)
 
 
+@given(st.integers(2, 5000), st.floats(1, 1e6), st.sampled_from([np.float16, np.float32, np.float64]))
+def test_the_variance_of_a_constant_channel_is_not_negative(count, value, dtype):
+    mean, var = channels.moments(np.full((count, 2), min(value, 6e4) if dtype is np.float16 else value, dtype))
+    assert (var >= 0).all()
+
+
 def test_a_large_mean_does_not_spoil_the_variance():
     x = (1e4 + np.random.default_rng(0).standard_normal((4096, 3))).astype(np.float32)
     close(channels.moments(x)[1], x.astype(np.float64).var(axis=0), np.float32)

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograd.kernels import im2col
+import autograd as ag
+from autograd.kernels import im2col, winograd
 from autograd.kernels.channels import wide_rows
 from autograd.kernels.conv import conv2d, conv2d_grads, conv2d_input_grad, conv2d_weight_grad
+from autograd.kernels.memory import Scratch
 from autograd.kernels.phases import phases
 from autograd.kernels.window import resolve
 
@@ -121,6 +123,24 @@ def test_rows_are_taken_together_as_far_as_they_divide_and_memcpy_is_quick(count
     assert count == 0 or count % (2 * k) or 2 * k * row_bytes > 2048
 
 
+def test_a_plan_keeps_few_steps_and_makes_many_anew():
+    window = resolve("conv2d", (224, 224), 3, 1, 1)
+    few = im2col._plan(8, window, (3, 3, 3, 16), 1, np.dtype(np.float32), 512)
+    many = im2col._plan(512, window, (3, 3, 3, 16), 1, np.dtype(np.float32), 512)
+    assert few.steps() is few.steps()
+    assert many._steps is None
+    assert many.steps() == many.steps()  # with the same kinds, by which buffers are kept
+
+
+def test_a_stride_that_leaves_pixels_out_takes_no_more_scratch_memory():
+    window = resolve("conv2d", (64, 64), 1, 8, ((0, 1), (0, 0)))
+    plan = im2col._plan(128, window, (1, 1, 32, 4), 1, np.dtype(np.float32), 1)
+    with Scratch() as scratch:
+        for step in plan.steps():
+            scratch.views(im2col._Padded, step.kind)
+        assert scratch._buffers["padded"].nbytes <= 2 * im2col._CHUNK_BYTES
+
+
 @given(convolutions(), st.integers(1, 12))
 def test_where_the_work_is_cut_changes_nothing(convolution, rows):
     """Chunks of some rows of an image, of unequal numbers of rows, and of several images."""
@@ -136,6 +156,40 @@ def test_where_the_work_is_cut_changes_nothing(convolution, rows):
     y, dx, dw = naive(x, w, dout, window, groups)
     for got, expected in zip(results, (y, dx, dw, dx, dw), strict=True):
         np.testing.assert_array_equal(got, expected)
+
+
+class Interrupting:
+    """A border whose zeros are not written, as where the user interrupts just then."""
+
+    def __setitem__(self, key, value):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("by_winograd", [False, True])
+def test_a_convolution_is_right_again_after_an_interrupt_in_the_midst_of_its_zeros(by_winograd):
+    window, shape = resolve("conv2d", (16, 16), 3, 1, 1), (8, 16, 16, 32)
+    x, w = arrays([shape, (3, 3, 32, 32)], np.float32)
+    method = "winograd" if by_winograd else "im2col"
+    before = ag.get_num_threads()
+    ag.set_num_threads(1)  # so that the buffers are this thread's
+    try:
+        expected = conv2d(x, w, None, window, method=method)
+        if by_winograd:
+            plan, views = winograd._plan(8, window, 32, 32, winograd._TILES), winograd._InputTiles
+        else:
+            plan, views = im2col._plan(8, window, w.shape, 1, x.dtype, im2col._LEAST_PIXELS), im2col._Padded
+        with Scratch() as scratch:
+            view = scratch.views(views, plan.steps()[0].kind)
+            for border in view._borders:
+                border[...] = 7
+            scratch.now_holds("padded", "sevens")
+        borders, view._borders = view._borders, [Interrupting()]
+        with pytest.raises(KeyboardInterrupt):
+            conv2d(x, w, None, window, method=method)
+        view._borders = borders
+        np.testing.assert_array_equal(conv2d(x, w, None, window, method=method), expected)
+    finally:
+        ag.set_num_threads(before)
 
 
 def test_buffers_of_one_shape_hold_nothing_of_another():
