@@ -46,7 +46,8 @@ def set_num_threads(n: SupportsIndex) -> None:
     """Let ops on large arrays use up to n threads, the calling one counted, from the next call on.
 
     Convolution, pooling, normalization, dense layers, softmax, ReLU and optimizers do; their results have the same bits
-    for any n. After an op its threads look for more work for up to 2 ms; more of them than CPUs are slower. Products outside of ops, and `einsum`, are BLAS's own, with its own setting.
+    for any n. After an op its threads look for more work for up to 2 ms; more of them than CPUs are slower. Products
+    outside of ops, and `einsum`, are BLAS's own, with its own setting.
     Raises TypeError if n is no integer, ValueError if it is less than 1.
 
     >>> before = get_num_threads()
