@@ -157,7 +157,7 @@ class _Mailbox:
 
     def put(self, item: Any) -> None:
         self._queue.put(item)
-        for looker in self._lookers:
+        for looker in tuple(self._lookers):  # others come and go meanwhile
             looker.set()
 
     def get(self) -> Any:
