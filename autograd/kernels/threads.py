@@ -28,8 +28,8 @@ __all__ = ["SMALL_PRODUCT", "get_num_threads", "one_blas_thread", "set_num_threa
 Item = TypeVar("Item")
 
 _ROWS, _LOOKS = 200, 25_000  # looks at a flag before a thread sleeps, some 2 ms in all: few ops take longer
-_OFF_CORE = 1e-3  # seconds that a thread is taken off its core: a slice of the system's, not a wait for a lock
-_RESTS = 200  # times that no thread looks then: a step or two
+_OFF_CORE = 3e-3  # seconds that a thread is taken off its core: a slice of the system's, not a wait for a lock
+_RESTS = 50  # times that no thread looks then: two trainings at once on two cores took 26 ms a step in place of 40
 
 SMALL_PRODUCT = 1 << 18  # multiplications: up to here OpenBLAS takes one thread by itself
 
@@ -122,7 +122,7 @@ class _Looker:
     the lock: to wait for it would be to sleep.
 
     Where other programs want the cores as well, looking takes their time and ours: if a thread has been off its core
-    for a millisecond while it looked, all threads go straight to sleep for a while.
+    for some milliseconds while it looked, all threads go straight to sleep for a while.
     """
 
     rest = 0  # so many times no thread looks
