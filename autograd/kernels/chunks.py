@@ -60,7 +60,7 @@ class Plan:
 
     def chunks(self) -> Iterable[Chunk]:
         """The chunks, the same each time."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: chunks is not defined; it says how the work is cut")
 
     def steps(self) -> list[Step]:
         """The steps of all chunks: made anew where they are more than `_MOST_KEPT`, for they would take megabytes."""

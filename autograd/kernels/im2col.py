@@ -27,6 +27,7 @@ from .blocks import repeated
 from .channels import wide_rows
 from .chunks import Chunk, Kind, Plan, Step, cut, even
 from .memory import Scratch
+from .padded import Padded
 from .threads import SMALL_PRODUCT, one_blas_thread, share
 from .window import Window
 
@@ -261,29 +262,18 @@ def _cut(images: int, window: Window, row_bytes: int, least_pixels: int, is_shar
     return cut(images, height, most_rows)
 
 
-class _Padded:
-    """A thread's buffer for what chunks of one kind see of an image and its padding: made once, see `Scratch.views`."""
+class _Windows:
+    """The windows of a thread's padded copy of what chunks of one kind see: made once, see `Scratch.views`."""
 
     def __init__(self, kind: Kind, scratch: Scratch) -> None:
         plan, window = kind.plan, kind.plan.window
-        (left, right), width = window.padding[1], window.size[1]
-        seen = kind.above + kind.real + kind.below
-        padded = scratch.array("padded", (kind.images, seen, left + width + right, plan.channels), plan.dtype)
-        real = slice(kind.above, kind.above + kind.real)
-        self._inside = padded[:, real, left : left + width]
-        sides = (padded[:, real, :left], padded[:, real, left + width :])
-        borders = (padded[:, : kind.above], padded[:, real.stop :], *sides)
-        self._borders = [border for border in borders if border.size]
-        self._windows = plan.view(padded, kind.rows)
+        self._padded = Padded(kind, scratch, window.size[1] + sum(window.padding[1]), plan.dtype)
+        self._view = plan.view(self._padded.array, kind.rows)
 
-    def windows(self, x: Array, step: Step, scratch: Scratch) -> Array:
-        """(images, rows, OW, KH, KW, groups, C/groups), a view of the buffer, which is filled from x."""
-        if not scratch.holds("padded", self):
-            for border in self._borders:
-                border[...] = 0
-            scratch.now_holds("padded", self)
-        self._inside[...] = x[step.source]
-        return self._windows
+    def of(self, x: Array, step: Step, scratch: Scratch) -> Array:
+        """(images, rows, OW, KH, KW, groups, C/groups), a view of the copy, which is filled from x."""
+        self._padded.fill(x, step, scratch)
+        return self._view
 
 
 class _Columns:
@@ -306,7 +296,7 @@ class _Columns:
         if whole is not None:
             windows = whole[step.target]
         else:
-            windows = scratch.views(_Padded, step.kind).windows(x, step, scratch)
+            windows = scratch.views(_Windows, step.kind).of(x, step, scratch)
         if self._plan.depthwise:
             return windows[..., 0]
         if self._is_pointwise:  # no copy: (images, rows, OW, 1, 1, groups, C) -> (groups, pixels, C), a view of x

@@ -27,6 +27,7 @@ import numpy as np
 
 from .chunks import Chunk, Kind, Plan, Step, cut, even
 from .memory import Scratch
+from .padded import Padded
 from .threads import share
 from .window import Window
 
@@ -233,18 +234,11 @@ class _InputTiles:
     """A thread's buffers for the 6x6 tiles of chunks of one kind, and the views of them: see `Scratch.views`."""
 
     def __init__(self, kind: Kind, scratch: Scratch) -> None:
-        plan, window = kind.plan, kind.plan.window
-        left, width = window.padding[1][0], window.size[1]
-        shape = (kind.images, 4 * kind.rows + 2, 4 * plan.columns + 2, plan.channels)
-        padded = scratch.array("padded", shape, np.float32)
-        real = slice(kind.above, kind.above + kind.real)
-        self._inside = padded[:, real, left : left + width]
-        sides = (padded[:, real, :left], padded[:, real, left + width :])
-        borders = (padded[:, : kind.above], padded[:, real.stop :], *sides)
-        self._borders = [border for border in borders if border.size]
-        n, h, w, c = padded.strides
+        plan = kind.plan
+        self._padded = Padded(kind, scratch, 4 * plan.columns + 2, np.float32)
+        n, h, w, c = self._padded.array.strides
         tiles = (6, 6, kind.images, kind.rows, plan.columns, plan.channels)
-        self._overlapping = np.ndarray(tiles, np.float32, padded, 0, (h, w, n, 4 * h, 4 * w, c))
+        self._overlapping = np.ndarray(tiles, np.float32, self._padded.array, 0, (h, w, n, 4 * h, 4 * w, c))
         self._gathered = scratch.array("gathered", tiles, np.float32)
         self._flat_gathered = self._gathered.reshape(36, -1)  # (36, T*C)
         self._flat = scratch.array("tiles", self._flat_gathered.shape, np.float32)
@@ -253,11 +247,7 @@ class _InputTiles:
 
     def transformed(self, x: Array, step: Step, scratch: Scratch) -> Array:
         """The tiles that the chunk sees, transformed: (36, T, C)."""
-        if not scratch.holds("padded", self):
-            for border in self._borders:
-                border[...] = 0
-            scratch.now_holds("padded", self)
-        self._inside[...] = x[step.source]
+        self._padded.fill(x, step, scratch)
         np.copyto(self._gathered, self._overlapping)
         np.matmul(self._matrix, self._flat_gathered, out=self._flat)  # (36, 36) @ (36, T*C)
         return self._tiles

@@ -137,7 +137,7 @@ def test_a_stride_that_leaves_pixels_out_takes_no_more_scratch_memory():
     plan = im2col._plan(128, window, (1, 1, 32, 4), 1, np.dtype(np.float32), 1)
     with Scratch() as scratch:
         for step in plan.steps():
-            scratch.views(im2col._Padded, step.kind)
+            scratch.views(im2col._Windows, step.kind)
         assert scratch._buffers["padded"].nbytes <= 2 * im2col._CHUNK_BYTES
 
 
@@ -177,16 +177,16 @@ def test_a_convolution_is_right_again_after_an_interrupt_in_the_midst_of_its_zer
         if by_winograd:
             plan, views = winograd._plan(8, window, 32, 32, winograd._TILES), winograd._InputTiles
         else:
-            plan, views = im2col._plan(8, window, w.shape, 1, x.dtype, im2col._LEAST_PIXELS), im2col._Padded
+            plan, views = im2col._plan(8, window, w.shape, 1, x.dtype, im2col._LEAST_PIXELS), im2col._Windows
         with Scratch() as scratch:
-            view = scratch.views(views, plan.steps()[0].kind)
-            for border in view._borders:
+            padded = scratch.views(views, plan.steps()[0].kind)._padded
+            for border in padded._borders:
                 border[...] = 7
             scratch.now_holds("padded", "sevens")
-        borders, view._borders = view._borders, [Interrupting()]
+        borders, padded._borders = padded._borders, [Interrupting()]
         with pytest.raises(KeyboardInterrupt):
             conv2d(x, w, None, window, method=method)
-        view._borders = borders
+        padded._borders = borders
         np.testing.assert_array_equal(conv2d(x, w, None, window, method=method), expected)
     finally:
         ag.set_num_threads(before)

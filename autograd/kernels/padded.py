@@ -1,0 +1,38 @@
+"""Images with zeros around them, a chunk at a time, in a buffer that the thread's next chunk overwrites."""
+
+from typing import Any
+
+import numpy as np
+
+from .chunks import Kind, Step
+from .memory import Scratch
+
+__all__ = ["Padded"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Padded:
+    """A thread's buffer for what chunks of one kind see, `width` columns of it: made once, see `Scratch.views`.
+
+    array  (images, rows, width, C), where the image has the window's size and padding
+    """
+
+    def __init__(self, kind: Kind, scratch: Scratch, width: int, dtype: Any) -> None:
+        plan, rows = kind.plan, kind.above + kind.real + kind.below
+        self.array: Array = scratch.array("padded", (kind.images, rows, width, plan.channels), dtype)
+        left = plan.window.padding[1][0]
+        right = left + plan.window.size[1]
+        real = slice(kind.above, kind.above + kind.real)
+        self._inside = self.array[:, real, left:right]
+        sides = (self.array[:, real, :left], self.array[:, real, right:])
+        borders = (self.array[:, : kind.above], self.array[:, real.stop :], *sides)
+        self._borders = [border for border in borders if border.size]
+
+    def fill(self, x: Array, step: Step, scratch: Scratch) -> None:
+        """Writes what the chunk sees of x; the zeros only where another chunk or kernel has had the buffer since."""
+        if not scratch.holds("padded", self):
+            for border in self._borders:
+                border[...] = 0
+            scratch.now_holds("padded", self)
+        self._inside[...] = x[step.source]
