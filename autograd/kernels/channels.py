@@ -1,12 +1,13 @@
 """What batch normalization does with images: sums, products and affine maps of each channel, x (.., C).
 
-With few channels a row of C numbers is too short for NumPy's inner loop, so rows are taken several at a time: x
-(M, C) as (M / k, k * C), and a vector (C,) beside it k times. All is done a block of rows at a time, so that each
+A row of C numbers is too short for NumPy's inner loops, so rows are taken several at a time: x (M, C) as (M / k, k * C),
+and a vector (C,) beside it k times: short rows for sums, long ones for the rest, see `rows_at_once`. All is done a block of rows at a time, so that each
 function walks through its arrays once, and sums are those of the blocks, added in order: the same bits for any number
 of threads.
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,13 @@ from .blocks import BLOCK, repeated, run
 from .chunks import even
 from .memory import Scratch
 
-__all__ = ["centred_products", "combine", "moments", "normalize", "sums", "wide_rows"]
+__all__ = ["centred_products", "combine", "in_each_row", "moments", "normalize", "rows_at_once", "sums"]
 
 Array = np.ndarray[Any, Any]
 
-_WIDE_BYTES = 2048  # of a wide row, at the most: see `wide_rows`
+_BUFFER = 8192  # numbers in NumPy's buffers (np.getbufsize)
+_LEAST_ROWS = 4  # of that length, else to repeat the vector costs as much as it saves
+_SHORT_BYTES = 2048  # of a shorter row, at the most: see `rows_at_once`
 
 
 def moments(x: Array) -> tuple[Array, Array]:
@@ -32,31 +35,30 @@ def moments(x: Array) -> tuple[Array, Array]:
     Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983, equations 1.7 and 2.1.
     """
     exact = np.float32 if x.dtype == np.float16 else x.dtype
-    channels = x.shape[1]
-    (wide,) = _widened([x])
+    (wide,) = _short_rows([x])
     blocks = _blocks(wide)
     means, squares = np.empty((2, len(blocks), wide.shape[1]), exact)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
             for number in numbers:
-                part = wide[blocks[number]]
-                np.add.reduce(part, axis=0, dtype=exact, out=means[number])
-                means[number] /= len(part)
+                part, mean, square = wide[blocks[number]], means[number], squares[number]
+                np.add.reduce(part, axis=0, dtype=exact, out=mean)
+                mean /= len(part)
                 centred = scratch.array("centred", part.shape, exact)
-                np.subtract(part, means[number], out=centred)
-                np.einsum("rk,rk->k", centred, centred, out=squares[number])
+                in_each_row(np.subtract, part, mean, centred)
+                np.einsum("rk,rk->k", centred, centred, out=square)
                 rest = np.add.reduce(centred, axis=0) / len(part)
-                means[number] += rest
-                np.maximum(squares[number] - len(part) * rest * rest, 0, out=squares[number])  # below 0 by rounding
+                mean += rest
+                np.maximum(square - len(part) * rest * rest, 0, out=square)  # below 0 by rounding
 
     run(work, range(len(blocks)), x.size)
-    weights = np.array([part.stop - part.start for part in blocks], exact)[:, None, None] / len(x)  # (blocks, 1, 1)
-    by_channel = means.reshape(len(blocks), -1, channels)  # (blocks, k*C) -> (blocks, k, C)
-    mean = (weights * by_channel).sum(axis=(0, 1))
-    between = (weights * np.square(by_channel - mean)).sum(axis=(0, 1))
-    within = squares.sum(axis=0).reshape(-1, channels).sum(axis=0) / len(x)  # (k*C,) -> (k, C) -> (C,)
-    return mean.astype(x.dtype, copy=False), (within + between).astype(x.dtype, copy=False)
+    by_block = np.array([(part.stop - part.start) / len(x) for part in blocks], exact)[:, None]  # (blocks, 1)
+    mean = _by_channel(by_block * means, x)
+    apart = means.reshape(-1, len(mean)) - mean  # (blocks, k*C) -> (blocks*k, C)
+    squares /= len(x)
+    squares += by_block * np.square(apart).reshape(means.shape)  # (blocks*k, C) -> (blocks, k*C)
+    return mean.astype(x.dtype, copy=False), _by_channel(squares, x).astype(x.dtype, copy=False)
 
 
 def normalize(x: Array, mean: Array, slope: Array, bias: Array) -> Array:
@@ -75,7 +77,7 @@ def centred_products(g: Array, x: Array, mean: Array) -> Array:
 
     def products(total: Array, scratch: Scratch, g: Array, x: Array, mean: Array) -> None:
         t = scratch.array("centred", x.shape, total.dtype)
-        np.subtract(x, mean, out=t)
+        in_each_row(np.subtract, x, mean, t)
         np.einsum("rk,rk->k", t, g, out=total)
 
     return _summed(products, np.result_type(g, x, mean), [g, x], [mean])
@@ -96,11 +98,12 @@ def combine(g: Array, x: Array, mean: Array, by_g: Array, by_x: Array, constant:
 
 
 def _mapped(block: Callable[..., None], arrays: list[Array], vectors: list[Array]) -> Array:
-    """An array (M, C) that block(out, *arrays, *vectors) has written, a block of wide rows at a time."""
+    """An array (M, C) that block(out, *arrays, *vectors) has written, a block of long rows at a time."""
     count, channels = arrays[0].shape
     out = np.empty((count, channels), np.result_type(*arrays, *vectors))
-    wide_out, *wide = _widened([out, *arrays])
-    vectors = [repeated(vector, wide_out.shape[1] // channels) for vector in vectors]  # (C,) -> (k*C,)
+    k = rows_at_once(count, channels, out.itemsize)
+    wide_out, *wide = (_wide(array, k) for array in (out, *arrays))
+    vectors = [repeated(vector, k) for vector in vectors]  # (C,) -> (k*C,)
 
     def work(blocks: Iterator[slice]) -> None:
         for rows in blocks:
@@ -117,10 +120,9 @@ def sums(x: Array) -> Array:
 
 def _summed(block: Callable[..., Any], dtype: Any, arrays: list[Array], vectors: list[Array]) -> Array:
     """The sums over M of the totals (k*C,) that block(total, scratch, *arrays, *vectors) writes: -> (C,)."""
-    channels = arrays[0].shape[1]
-    wide = _widened(arrays)
+    wide = _short_rows(arrays)
     width = wide[0].shape[1]
-    vectors = [repeated(vector, width // channels) for vector in vectors]  # (C,) -> (k*C,)
+    vectors = [repeated(vector, width // len(vector)) for vector in vectors]  # (C,) -> (k*C,)
     blocks = _blocks(wide[0])
     totals = np.empty((len(blocks), width), dtype)
 
@@ -130,29 +132,66 @@ def _summed(block: Callable[..., Any], dtype: Any, arrays: list[Array], vectors:
                 block(totals[number], scratch, *(array[blocks[number]] for array in wide), *vectors)
 
     run(work, range(len(blocks)), arrays[0].size)
-    return totals.sum(axis=0).reshape(-1, channels).sum(axis=0)  # (blocks, k*C) -> (k*C,) -> (k, C) -> (C,)
+    return _by_channel(totals, arrays[0])
 
 
-def _widened(arrays: list[Array]) -> list[Array]:
-    """Each (M, C) as (M / k, k*C), contiguous, for the largest k = 1, 2, 4, .. that divides M and fits."""
-    count, channels = arrays[0].shape
-    k = wide_rows(count, channels * max(array.itemsize for array in arrays))
-    return [np.ascontiguousarray(array).reshape(count // k, k * channels) for array in arrays]
+def _by_channel(totals: Array, x: Array) -> Array:
+    """The sums by channel of totals of blocks of x (M, C): (blocks, k*C) -> (k*C,) -> (k, C) -> (C,)."""
+    total = totals[0] if len(totals) == 1 else np.add.reduce(totals, axis=0)
+    return np.add.reduce(total.reshape(-1, x.shape[1]), axis=0)
 
 
-def wide_rows(count: int, row_bytes: int) -> int:
-    """How many of `count` rows of that size are best taken as one: the largest k = 1, 2, 4, .. that divides and fits.
+def in_each_row(function: np.ufunc, x: Array, row: Array, out: Array) -> None:
+    """function(x, row, out=out) in the calling thread: x and out (.., C) or (.., n*C), contiguous, row (C,)."""
+    k = rows_at_once(x.size // max(len(row), 1), len(row), out.itemsize)
+    wide = -1, k * len(row)
+    function(x.reshape(wide), repeated(row, k), out=out.reshape(wide))  # (.., C) -> (M / k, k*C)
 
-    A function of a matrix and a row goes through a buffer for the row, which NumPy fills by memcpy anew for every few
-    rows. Beyond 2 kB glibc copies by `rep movsb`, which on some processors (Zen 3) takes 1.5 ns a number in place of
-    0.1 where the target is up to 32 bytes ahead of the source, modulo 4096: often, for allocators put 16 bytes before
-    an array. With rows of 4 kB batch normalization took 0.6 in place of 0.4 ms, or 1.3, by the luck of addresses.
+
+@lru_cache(maxsize=1024)
+def rows_at_once(count: int, channels: int, itemsize: int) -> int:
+    """How many of `count` rows are best taken as one by a function of a matrix and a row: k, a divisor of count.
+
+    Such a function goes through a buffer, which NumPy fills with the row anew again and again, unless the row is as
+    long as the buffer: 2^18 numbers less a row took 50 us with rows of 8192 numbers and 75 with 512, the product in
+    place 30 and 57. Where count has no such divisor rows stay short.
+    """
+    least = -(-_BUFFER // max(channels, 1))
+    for k in range(least, min(2 * least, count // _LEAST_ROWS) + 1):
+        if count % k == 0:
+            return k
+    return _short(count, channels * itemsize)
+
+
+def _short(count: int, row_bytes: int) -> int:
+    """How many of `count` rows make one of at most 2 kB: the largest k = 1, 2, 4, .. that divides count and fits.
+
+    Sums gain nothing by longer rows, of which many are left to be added. And rows that go through a buffer (see
+    `rows_at_once`) must not be longer: glibc copies more by `rep movsb`, which on some processors (Zen 3) takes 1.5 ns
+    a number in place of 0.1 where the target is up to 32 bytes ahead of the source, modulo 4096: often, for allocators
+    put 16 bytes before an array. With rows of 4 kB batch normalization took 0.6 in place of 0.4 ms, or 1.3.
     """
     k = 1
-    while row_bytes and count % (2 * k) == 0 and 2 * k * row_bytes <= _WIDE_BYTES:
+    while row_bytes and count % (2 * k) == 0 and 2 * k * row_bytes <= _SHORT_BYTES:
         k *= 2
     return k
 
 
-def _blocks(wide: Array) -> list[slice]:
-    return list(even(len(wide), max(BLOCK // wide.shape[1], 1)))
+def _short_rows(arrays: list[Array]) -> list[Array]:
+    count, channels = arrays[0].shape
+    k = _short(count, channels * max(array.itemsize for array in arrays))
+    return [_wide(array, k) for array in arrays]
+
+
+def _wide(array: Array, k: int) -> Array:
+    """(.., C) -> (M / k, k*C), contiguous."""
+    return np.ascontiguousarray(array).reshape(-1, k * array.shape[-1])
+
+
+def _blocks(wide: Array) -> tuple[slice, ...]:
+    return _slices(len(wide), max(BLOCK // wide.shape[1], 1))
+
+
+@lru_cache(maxsize=1024)
+def _slices(rows: int, most: int) -> tuple[slice, ...]:
+    return tuple(even(rows, most))

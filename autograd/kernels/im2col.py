@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import repeated
-from .channels import wide_rows
-from .chunks import Chunk, Kind, Plan, Step, cut, even
+from .channels import in_each_row
+from .chunks import Chunk, Kind, Plan, Step, cut
+from .lanes import Lanes
 from .memory import Scratch
 from .padded import Padded
 from .threads import SMALL_PRODUCT, one_blas_thread, share
@@ -39,7 +39,6 @@ _CHUNK_BYTES = 1 << 20  # of columns: more falls out of the cache, less makes th
 _LEAST_PIXELS = 512  # in a chunk, else BLAS spends its time on rearranging large weights
 _LEAST_PIXELS_WEIGHT_GRAD = 1024  # else adding up the products of the chunks costs as much as they do
 _LEAST_SHARED = 800_000  # nanoseconds of work: below, threads cost as much as they save
-_LANES = 8  # of the weight gradient: the most threads that it uses; more cost memory, a sum each
 
 
 def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1) -> Array:
@@ -57,7 +56,6 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1)
     dtype = np.result_type(x, w) if b is None else np.result_type(x, w, b)
     plan = _plan(len(x), window, w.shape, groups, _inner(dtype), _LEAST_PIXELS)
     weights = plan.weights(w)
-    row_of_b = None if b is None else repeated(b, wide_rows(window.out[1], b.nbytes))  # (k*O,): O are short for a loop
     out = np.empty((len(x), *plan.window.out, plan.outputs), dtype)
     whole = plan.windows_of(x)
 
@@ -67,9 +65,8 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1)
                 columns = scratch.views(_Columns, step.kind)
                 part = out[step.target]
                 columns.times(columns.of(x, step, whole, scratch), weights, part)
-                if row_of_b is not None:  # here, while the chunk is in the cache
-                    wide = part.reshape(-1, len(row_of_b))  # (images, rows, OW, O) -> (pixels / k, k*O): long rows
-                    np.add(wide, row_of_b, out=wide)
+                if b is not None:
+                    in_each_row(np.add, part, b, part)  # here, while the chunk is in the cache
 
     plan.run(work, plan.steps())
     return out.reshape(len(x), *window.out, w.shape[3])  # (N, OH, OW/block, block*O) -> (N, OH, OW, O)
@@ -102,24 +99,23 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
     dout = dout.reshape(wide)  # (N, OH, OW, O) -> (N, OH, OW/block, block*O)
     product_of = None if convolve is None else (plan.weights(convolve[0]), convolve[1].reshape(wide))
     whole = plan.windows_of(x)
-    lanes = plan.lanes(plan.steps())
-    # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
-    sums = np.zeros((max(len(lanes), 1), *plan.window.kernel, shape[2], plan.outputs), plan.dtype)
+    steps = plan.steps()
+    lanes = Lanes(len(steps), (*plan.window.kernel, shape[2], plan.outputs), plan.dtype)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
-            product = scratch.array("product", sums.shape[1:], plan.dtype)
-            for lane in numbers:
-                for step in lanes[lane]:
-                    columns = scratch.views(_Columns, step.kind)
-                    seen = columns.of(x, step, whole, scratch)
-                    columns.weigh(seen, dout[step.target].astype(plan.dtype, copy=False), product)
-                    sums[lane] += product
-                    if product_of is not None:
-                        columns.times(seen, product_of[0], product_of[1][step.target])
+            for number in numbers:
+                step = steps[number]
+                columns = scratch.views(_Columns, step.kind)
+                seen = columns.of(x, step, whole, scratch)
+                product = lanes.place(number, scratch)
+                columns.weigh(seen, dout[step.target].astype(plan.dtype, copy=False), product)
+                lanes.add(number, product)
+                if product_of is not None:
+                    columns.times(seen, product_of[0], product_of[1][step.target])
 
-    plan.run(work, range(len(lanes)))
-    return _from_band(sums.sum(axis=0, dtype=plan.dtype), window, plan.block).astype(dtype, copy=False)
+    plan.run(work, range(len(steps)))
+    return _from_band(lanes.total(), window, plan.block).astype(dtype, copy=False)
 
 
 class _Plan(Plan):
@@ -145,10 +141,6 @@ class _Plan(Plan):
     def chunks(self) -> Iterator[Chunk]:
         row_bytes = _row_bytes(self.window, self.channels, self.dtype)
         return _cut(self._images, self.window, row_bytes, self._least_pixels, self._is_shared)
-
-    def lanes(self, steps: list[Step]) -> list[list[Step]]:
-        """The steps in the parts that the weight gradient is summed in."""
-        return [steps[part] for part in even(len(steps), max(-(-len(steps) // _LANES), 1))]
 
     def run(self, work: Callable[[Iterator[Any]], None], items: Sequence[Any]) -> None:
         """work(iterator over the items), in several threads where that is worth it, or in this one."""

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .chunks import Chunk, Kind, Plan, Step, cut, even
+from .lanes import Lanes
 from .memory import Scratch
 from .padded import Padded
 from .threads import share
@@ -39,8 +40,6 @@ _TILES = 64  # in a chunk, at least: at 64 channels its buffers take some MB, an
 _NUMBERS = 1 << 12  # tiles times channels, at least: so that calls of NumPy are long with few channels, too
 _TILES_WEIGHT_GRAD = 128  # in a chunk of it, at least: each chunk's product is written and added once more
 _WEIGHTS = 1 << 13  # pairs of channels and outputs that are transformed at a time: 0.2 ms, some handovers long
-_LANES = 8  # of the weight gradient's partial sums, the most threads that it uses,
-_LANE_BYTES = 8 << 20  # but 4 where 8 take more memory than this, for they cost a walk each
 
 
 def fits(window: Window, groups: int, *dtypes: np.dtype[Any]) -> bool:
@@ -112,29 +111,26 @@ def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, A
     plan = _plan(len(x), window, channels, outputs, _TILES_WEIGHT_GRAD)
     product_of = None if convolve is None else (_transformed_weights(convolve[0]), convolve[1])  # (36, C, O)
     spread = _matrices().back.T  # (36, 16)
-    # Each lane is summed by itself, so that no thread waits for another, and then lanes are added in order.
-    lanes = plan.lanes(plan.steps())
-    sums = np.empty((len(lanes), 36, channels, outputs), np.float32)
-    if not lanes:
+    steps = plan.steps()
+    lanes = Lanes(len(steps), (36, channels, outputs), np.float32)
+    if not steps:
         return np.zeros((3, 3, channels, outputs), np.float32)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
-            product = scratch.array("weight product", sums.shape[1:], np.float32)
-            for lane in numbers:
-                for i, step in enumerate(lanes[lane]):
-                    tiles = scratch.views(_InputTiles, step.kind).transformed(x, step, scratch)  # (36, T, C)
-                    outs = scratch.views(_OutputTiles, step.kind)
-                    np.matmul(spread, outs.gathered(dout[step.target]), out=outs.flat_places)  # (36, 16) @ (16, T*O)
-                    part = product if i else sums[lane]
-                    np.matmul(tiles.swapaxes(1, 2), outs.places, out=part)  # (36, C, T) @ (36, T, O)
-                    if i:
-                        sums[lane] += product
-                    if product_of is not None:
-                        outs.convolve(tiles, product_of[0], product_of[1][step.target])
+            for number in numbers:
+                step = steps[number]
+                tiles = scratch.views(_InputTiles, step.kind).transformed(x, step, scratch)  # (36, T, C)
+                outs = scratch.views(_OutputTiles, step.kind)
+                np.matmul(spread, outs.gathered(dout[step.target]), out=outs.flat_places)  # (36, 16) @ (16, T*O)
+                product = lanes.place(number, scratch)
+                np.matmul(tiles.swapaxes(1, 2), outs.places, out=product)  # (36, C, T) @ (36, T, O)
+                lanes.add(number, product)
+                if product_of is not None:
+                    outs.convolve(tiles, product_of[0], product_of[1][step.target])
 
-    share(work, range(len(lanes)), blas=True)
-    return _weights_back(sums)
+    share(work, range(len(steps)), blas=True)
+    return _weights_back(lanes.sums)
 
 
 def _weights_back(sums: Array) -> Array:
@@ -213,11 +209,6 @@ class _Plan(Plan):
 
     def chunks(self) -> Iterator[Chunk]:
         return _cut(self._images, self.window, self._tiles)
-
-    def lanes(self, steps: list[Step]) -> list[list[Step]]:
-        """The steps in the parts that the weight gradient is summed in."""
-        most = _LANES if _LANES * 36 * self.channels * self.outputs * 4 <= _LANE_BYTES else _LANES // 2
-        return [steps[part] for part in even(len(steps), max(-(-len(steps) // most), 1))]
 
 
 _plan = lru_cache(maxsize=1024)(_Plan)

@@ -20,24 +20,41 @@ def close(got, exact, dtype):
     np.testing.assert_allclose(got, exact, rtol=100 * np.finfo(dtype).eps, atol=200 * np.finfo(dtype).eps)
 
 
-@given(sizes, st.sampled_from([np.float32, np.float64]), st.integers(1, 64))
-def test_all_of_them_are_what_their_formulas_say(size, dtype, block):
+@given(sizes, st.sampled_from([np.float32, np.float64]), st.integers(1, 64), st.sampled_from([8, 60, 8192]))
+def test_all_of_them_are_what_their_formulas_say(size, dtype, block, buffer):
     (g, x), (mean, slope, bias, constant) = draws(size, 2, dtype)
     wide = [a.astype(np.float64) for a in (g, x, mean, slope, bias, constant)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(channels, "BLOCK", block)  # several blocks, also of single rows
+        patch.setattr(channels, "_BUFFER", buffer)  # long rows, too
+        channels.rows_at_once.cache_clear()
         got_mean, got_var = channels.moments(x)
         normalized = channels.normalize(x, mean, slope, bias)
         products = channels.centred_products(g, x, mean)
         combined = channels.combine(g, x, mean, slope, bias, constant)
         total = channels.sums(x)
+        moved = x.copy()
+        channels.in_each_row(np.add, x, bias, moved)
+    channels.rows_at_once.cache_clear()
     g, x, mean, slope, bias, constant = wide
     close(got_mean, x.mean(axis=0), dtype)
     close(got_var, x.var(axis=0), dtype)
     close(normalized, (x - mean) * slope + bias, dtype)
+    close(moved, x + bias, dtype)
     close(products / len(x), (g * (x - mean)).sum(axis=0) / len(x), dtype)
     close(combined, slope * g + bias * (x - mean) + constant, dtype)
     close(total / len(x), x.sum(axis=0) / len(x), dtype)
+
+
+@given(st.integers(0, 40_000), st.integers(1, 20_000))
+def test_rows_are_taken_together_up_to_2_kilobytes_or_from_the_length_of_a_buffer_on(count, channel_count):
+    k = channels.rows_at_once(count, channel_count, 4)
+    assert k == 1 or count % k == 0
+    assert k == 1 or k * channel_count * 4 <= 2048 or 8192 <= k * channel_count <= 16384 + channel_count
+    if count % 2 == 0 and channel_count <= 256:
+        assert k > 1  # as many as can be
+    if count % 2048 == 0 and count and channel_count in (16, 64, 256, 2048):
+        assert k * channel_count == 8192
 
 
 @given(st.integers(2, 5000), st.floats(1, 1e6), st.sampled_from([np.float16, np.float32, np.float64]))

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 import autograd as ag
 from autograd.kernels import im2col, winograd
-from autograd.kernels.channels import wide_rows
 from autograd.kernels.conv import conv2d, conv2d_grads, conv2d_input_grad, conv2d_weight_grad
 from autograd.kernels.memory import Scratch
 from autograd.kernels.phases import phases
@@ -113,14 +112,6 @@ def test_each_pixel_is_in_one_phase_unless_no_output_sees_it(convolution):
     ones = np.ones((1, *window.size, 1)), np.ones((*window.kernel, 1, 1)), np.ones((1, *window.out, 1))
     _, times_seen, _ = naive(*ones, window, 1)
     assert (count[times_seen[0, :, :, 0] > 0] == 1).all()
-
-
-@given(st.integers(0, 300), st.integers(1, 5000))
-def test_rows_are_taken_together_as_far_as_they_divide_and_memcpy_is_quick(count, row_bytes):
-    k = wide_rows(count, row_bytes)
-    assert count % k == 0
-    assert k == 1 or k * row_bytes <= 2048
-    assert count == 0 or count % (2 * k) or 2 * k * row_bytes > 2048
 
 
 def test_a_plan_keeps_few_steps_and_makes_many_anew():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd.kernels import conv, winograd
+from autograd.kernels import conv, lanes, winograd
 from autograd.kernels.window import resolve
 
 # The largest error, relative to the largest value of the exact result. One float32 rounding is 6e-8; the longest
@@ -81,7 +81,7 @@ def test_where_the_work_is_cut_changes_little(geometry, tiles, at_once):
         for name in ("_TILES", "_TILES_WEIGHT_GRAD"):
             patch.setattr(winograd, name, tiles)
         patch.setattr(winograd, "_NUMBERS", 1)
-        patch.setattr(winograd, "_LANES", 2)
+        patch.setattr(lanes, "_LANES", 2)
         winograd._plan.cache_clear()  # of what was cut in another way
         results = all_three(x, w, dout, window, at_once=at_once)
     winograd._plan.cache_clear()
