@@ -144,7 +144,7 @@ def _by_channel(totals: Array, x: Array) -> Array:
 def in_each_row(function: np.ufunc, x: Array, row: Array, out: Array) -> None:
     """function(x, row, out=out) in the calling thread: x and out (.., C) or (.., n*C), contiguous, row (C,)."""
     k = rows_at_once(x.size // max(len(row), 1), len(row), out.itemsize)
-    wide = -1, k * len(row)
+    wide = x.size // max(k * len(row), 1), k * len(row)
     function(x.reshape(wide), repeated(row, k), out=out.reshape(wide))  # (.., C) -> (M / k, k*C)
 
 

@@ -39,10 +39,11 @@ class Kind:
 
 
 class Step(NamedTuple):
-    """A chunk's images and rows, in the output and in the input, and its kind."""
+    """A chunk's images and rows, in the output and in the input, its pixels in the output (N*OH*OW), and its kind."""
 
     target: tuple[slice, slice]
     source: tuple[slice, slice]
+    pixels: slice
     kind: Kind
 
 
@@ -50,11 +51,11 @@ class Plan:
     """What follows from shapes alone: the steps of a kernel, which are kept unless there are many.
 
     A kernel's own plan says by `chunks()` how the work is cut. Row r of a chunk sees `span` rows of the input from
-    r * stride - top on, and is `unit` rows of the output; `height` is the input's.
+    r * stride - top on, and is `unit` rows of the output; `height` is the input's, `out` the output's (OH, OW).
     """
 
-    def __init__(self, height: int, top: int, stride: int, span: int, unit: int = 1) -> None:
-        self._geometry = height, top, stride, span, unit
+    def __init__(self, height: int, top: int, stride: int, span: int, out: tuple[int, int], unit: int = 1) -> None:
+        self._geometry = height, top, stride, span, out, unit
         self._kinds: dict[tuple[int, ...], Kind] = {}
         self._steps: list[Step] | None = None
 
@@ -72,7 +73,7 @@ class Plan:
         return steps
 
     def _step(self, chunk: Chunk) -> Step:
-        height, top, stride, span, unit = self._geometry
+        height, top, stride, span, (out_rows, out_width), unit = self._geometry
         images, rows = chunk
         count = rows.stop - rows.start
         seen = (count - 1) * stride + span
@@ -83,8 +84,11 @@ class Plan:
         kind = self._kinds.get(sizes)
         if kind is None:
             kind = self._kinds[sizes] = Kind(self, *sizes)
-        target = slice(unit * rows.start, unit * rows.stop)
-        return Step((images, target), (images, slice(start, stop)), kind)
+        target = slice(unit * rows.start, min(unit * rows.stop, out_rows))
+        # rows of one image, or all rows of some: one after the other in memory
+        pixels = slice(out_width * (images.start * out_rows + target.start),
+                       out_width * ((images.stop - 1) * out_rows + target.stop))
+        return Step((images, target), (images, slice(start, stop)), pixels, kind)
 
 
 def cut(images: int, height: int, most_rows: int) -> Iterator[Chunk]:

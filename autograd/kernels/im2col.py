@@ -56,20 +56,21 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1)
     dtype = np.result_type(x, w) if b is None else np.result_type(x, w, b)
     plan = _plan(len(x), window, w.shape, groups, _inner(dtype), _LEAST_PIXELS)
     weights = plan.weights(w)
-    out = np.empty((len(x), *plan.window.out, plan.outputs), dtype)
+    pixels = np.empty((plan.pixels, plan.outputs), dtype)
+    products = _by_group(pixels, groups)
     whole = plan.windows_of(x)
 
     def work(steps: Iterator[Step]) -> None:
         with Scratch() as scratch:
             for step in steps:
                 columns = scratch.views(_Columns, step.kind)
-                part = out[step.target]
-                columns.times(columns.of(x, step, whole, scratch), weights, part)
+                columns.times(columns.of(x, step, whole, scratch), weights, products[:, step.pixels])
                 if b is not None:
+                    part = pixels[step.pixels]
                     in_each_row(np.add, part, b, part)  # here, while the chunk is in the cache
 
     plan.run(work, plan.steps())
-    return out.reshape(len(x), *window.out, w.shape[3])  # (N, OH, OW/block, block*O) -> (N, OH, OW, O)
+    return pixels.reshape(len(x), *window.out, w.shape[3])  # (N*OH*OW/block, block*O) -> (N, OH, OW, O)
 
 
 def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1) -> Array:
@@ -95,27 +96,28 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
     shape = (*window.kernel, x.shape[3] // groups, dout.shape[3])
     dtype = np.result_type(x, dout)
     plan = _plan(len(x), window, shape, groups, _inner(dtype), _LEAST_PIXELS_WEIGHT_GRAD)
-    wide = (len(x), *plan.window.out, plan.outputs)
-    dout = dout.reshape(wide)  # (N, OH, OW, O) -> (N, OH, OW/block, block*O)
-    product_of = None if convolve is None else (plan.weights(convolve[0]), convolve[1].reshape(wide))
+    douts = plan.pixels_of(dout)
+    weights, outs = (None, None) if convolve is None else (plan.weights(convolve[0]), plan.pixels_of(convolve[1]))
     whole = plan.windows_of(x)
     steps = plan.steps()
-    lanes = Lanes(len(steps), (*plan.window.kernel, shape[2], plan.outputs), plan.dtype)
+    lanes = Lanes(len(steps), plan.weights_shape, plan.dtype)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
+            spare = scratch.array("part", plan.weights_shape, plan.dtype)
             for number in numbers:
                 step = steps[number]
                 columns = scratch.views(_Columns, step.kind)
                 seen = columns.of(x, step, whole, scratch)
-                product = lanes.place(number, scratch)
-                columns.weigh(seen, dout[step.target].astype(plan.dtype, copy=False), product)
+                product = lanes.place(number, spare)
+                columns.weigh(seen, douts[:, step.pixels].astype(plan.dtype, copy=False), product)
                 lanes.add(number, product)
-                if product_of is not None:
-                    columns.times(seen, product_of[0], product_of[1][step.target])
+                if outs is not None:
+                    columns.times(seen, weights, outs[:, step.pixels])
 
     plan.run(work, range(len(steps)))
-    return _from_band(lanes.total(), window, plan.block).astype(dtype, copy=False)
+    band = plan.weights_back(lanes.total())
+    return _from_band(band, window, plan.block).astype(dtype, copy=False)
 
 
 class _Plan(Plan):
@@ -123,20 +125,24 @@ class _Plan(Plan):
 
     block    so many outputs of a row are taken as the channels of one, by a `window` that is wider (`_in_blocks`)
     outputs  channels of the output then, block * O
+    pixels   of all outputs then, N * OH * OW / block
     """
 
     def __init__(self, images: int, window: Window, w_shape: tuple[int, ...], groups: int, dtype: np.dtype[Any],
                  least_pixels: int) -> None:
-        super().__init__(window.size[0], window.padding[0][0], window.stride[0], window.span[0])
         self.block = _block(window, w_shape, groups)
         self.outputs = self.block * w_shape[3]
         self.window = window = _in_blocks(window, self.block)
+        super().__init__(window.size[0], window.padding[0][0], window.stride[0], window.span[0], window.out)
         self.groups, self.channels, self.dtype = groups, w_shape[2] * groups, dtype
         self.depthwise = _is_depthwise(w_shape, groups)
-        products = images * prod(window.out) * prod(window.kernel) * w_shape[2] * self.outputs
+        self.pixels = images * prod(window.out)
+        products = self.pixels * prod(window.kernel) * w_shape[2] * self.outputs
         self._blas = not self.depthwise and products > SMALL_PRODUCT
         self._is_shared = _is_shared(images, window, (*window.kernel, w_shape[2], self.outputs))
         self._images, self._least_pixels = images, least_pixels
+        matrices = (groups, prod(window.kernel) * w_shape[2], self.outputs // groups)
+        self.weights_shape = (*window.kernel, self.channels) if self.depthwise else matrices
 
     def chunks(self) -> Iterator[Chunk]:
         row_bytes = _row_bytes(self.window, self.channels, self.dtype)
@@ -150,23 +156,34 @@ class _Plan(Plan):
             work(iter(items))
 
     def weights(self, w: Array) -> Array:
-        """w (KH, KW, C/groups, O) as `_Columns.times` takes it: (groups, KH*KW*C/groups, O), or (KH, KW, groups)."""
+        """w (KH, KW, C/groups, O) as `_Columns.times` takes it: (groups, KH*KW*C/groups, O/groups), or (KH, KW, C)."""
         w = w.astype(self.dtype, copy=False)
-        return w[:, :, 0] if self.depthwise else _by_group(_banded(w, self), self.groups)
+        if self.depthwise:
+            return w[:, :, 0]
+        return _by_group(_banded(w, self).reshape(prod(self.window.kernel) * w.shape[2], self.outputs), self.groups)
+
+    def weights_back(self, weights: Array) -> Array:
+        """What `weights` makes of a band, as the band (KH, KW, C/groups, O)."""
+        shape = (*self.window.kernel, self.channels // self.groups, self.outputs)
+        return weights.reshape(shape) if self.depthwise else weights.swapaxes(0, 1).reshape(shape)
+
+    def pixels_of(self, out: Array) -> Array:
+        """(N, OH, OW, O) -> (groups, N*OH*OW/block, block*O/groups), a view of an output or its cotangent."""
+        return _by_group(out.reshape(self.pixels, self.outputs), self.groups)
 
     def windows_of(self, x: Array) -> Array | None:
-        """(N, OH, OW, KH, KW, groups, C/groups), a view of x; None where that takes a copy, padded or of the dtype."""
+        """`view` of x; None where that takes a copy, padded or of the dtype."""
         if self.window.padded or x.dtype != self.dtype or not x.flags.c_contiguous:
             return None
         return self.view(x, self.window.out[0])
 
     def view(self, x: Array, rows: int) -> Array:
-        """(images, rows, OW, KH, KW, groups, C/groups), a view of x that is padded already."""
+        """(groups, images, rows, OW, KH, KW, C/groups), a view of x that is padded already."""
         n, h, w, c = x.strides
         (sh, sw), (dh, dw), groups = self.window.stride, self.window.dilation, self.groups
         depth = self.channels // groups
-        shape = (len(x), rows, self.window.out[1], *self.window.kernel, groups, depth)
-        strides = (n, h * sh, w * sw, h * dh, w * dw, c * depth, c)
+        shape = (groups, len(x), rows, self.window.out[1], *self.window.kernel, depth)
+        strides = (c * depth, n, h * sh, w * sw, h * dh, w * dw, c)
         return np.ndarray(shape, x.dtype, x, 0, strides)  # what as_strided does, in a tenth of its 10 us
 
 
@@ -263,7 +280,7 @@ class _Windows:
         self._view = plan.view(self._padded.array, kind.rows)
 
     def of(self, x: Array, step: Step, scratch: Scratch) -> Array:
-        """(images, rows, OW, KH, KW, groups, C/groups), a view of the copy, which is filled from x."""
+        """(groups, images, rows, OW, KH, KW, C/groups), a view of the copy, which is filled from x."""
         self._padded.fill(x, step, scratch)
         return self._view
 
@@ -272,50 +289,52 @@ class _Columns:
     """A thread's buffer for the columns of chunks of one kind: made once, see `Scratch.views`."""
 
     def __init__(self, kind: Kind, scratch: Scratch) -> None:
-        self._plan, window = kind.plan, kind.plan.window
-        depth = self._plan.channels // self._plan.groups
-        shape = (self._plan.groups, kind.images, kind.rows, window.out[1], *window.kernel, depth)
-        self._is_pointwise = window.kernel == window.stride == (1, 1)
-        if not (self._plan.depthwise or self._is_pointwise):
-            self._columns = scratch.array("columns", shape, self._plan.dtype)
-            self._matrices = self._columns.reshape(self._plan.groups, prod(shape[1:4]), prod(shape[4:]))
+        plan, window = kind.plan, kind.plan.window
+        self._depthwise, self._pointwise = plan.depthwise, window.kernel == window.stride == (1, 1)
+        self._pixels = (kind.images, kind.rows, window.out[1])
+        depth = plan.channels // plan.groups
+        shape = (plan.groups, *self._pixels, *window.kernel, depth)
+        self._matrix_shape = (plan.groups, prod(self._pixels), prod(window.kernel) * depth)
+        if not (self._depthwise or self._pointwise):
+            self._columns = scratch.array("columns", shape, plan.dtype)
+            self._matrices = self._columns.reshape(self._matrix_shape)
 
     def of(self, x: Array, step: Step, whole: Array | None, scratch: Scratch) -> Array:
         """What the chunk sees of x, whose windows are `whole` where it needs no copy: (groups, pixels, KH*KW*C/groups).
 
-        For a depthwise convolution (images, rows, OW, KH, KW, groups), no columns: a product would have one output.
+        For a depthwise convolution (C, images, rows, OW, KH, KW), no columns: a product would have one output.
         """
         if whole is not None:
-            windows = whole[step.target]
+            windows = whole[:, step.target[0], step.target[1]]
         else:
             windows = scratch.views(_Windows, step.kind).of(x, step, scratch)
-        if self._plan.depthwise:
+        if self._depthwise:
             return windows[..., 0]
-        if self._is_pointwise:  # no copy: (images, rows, OW, 1, 1, groups, C) -> (groups, pixels, C), a view of x
-            return _by_group(windows.reshape(*windows.shape[:3], self._plan.channels), self._plan.groups)
-        np.copyto(self._columns, windows.transpose(5, 0, 1, 2, 3, 4, 6))  # groups first
+        if self._pointwise:  # no copy: (groups, images, rows, OW, 1, 1, C) -> (groups, pixels, C), a view of x
+            return windows.reshape(self._matrix_shape)
+        np.copyto(self._columns, windows)
         return self._matrices
 
     def times(self, seen: Array, weights: Array, out: Array) -> None:
-        """Writes what the chunk sees times the weights to out (images, rows, OW, O)."""
-        if self._plan.depthwise:
-            np.einsum("nhwijc,ijc->nhwc", seen, weights, out=out, casting="same_kind")
+        """Writes what the chunk sees times the weights to out (groups, pixels, O/groups), the pixels of the chunk."""
+        if self._depthwise:
+            images = out.reshape(len(out), *self._pixels)  # (C, pixels, 1) -> (C, images, rows, OW)
+            np.einsum("cnhwij,ijc->cnhw", seen, weights, out=images, casting="same_kind")
         else:  # (groups, pixels, KH*KW*C) @ (groups, KH*KW*C, O) -> (groups, pixels, O)
-            np.matmul(seen, weights, out=_by_group(out, self._plan.groups))
+            np.matmul(seen, weights, out=out)
 
     def weigh(self, seen: Array, dout: Array, dw: Array) -> None:
-        """Writes what it sees times dout (images, rows, OW, O), summed over pixels, to dw (KH, KW, C/groups, O)."""
-        if self._plan.depthwise:
-            np.einsum("nhwijc,nhwc->ijc", seen, dout, out=dw[:, :, 0])
+        """Writes what it sees times dout (groups, pixels, O/groups), summed over pixels, to dw, `plan.weights_shape`."""
+        if self._depthwise:
+            images = dout.reshape(len(dout), *self._pixels)  # (C, pixels, 1) -> (C, images, rows, OW)
+            np.einsum("cnhwij,cnhw->ijc", seen, images, out=dw)
         else:  # (groups, KH*KW*C, pixels) @ (groups, pixels, O) -> (groups, KH*KW*C, O)
-            groups = self._plan.groups
-            np.matmul(seen.swapaxes(1, 2), _by_group(dout, groups), out=_by_group(dw, groups))
+            np.matmul(seen.swapaxes(1, 2), dout, out=dw)
 
 
-def _by_group(array: Array, groups: int) -> Array:
-    """(..., groups * channels) -> (groups, everything else, channels), a view if array is contiguous."""
-    channels = array.shape[-1] // groups
-    return array.reshape(prod(array.shape[:-1]), groups, channels).swapaxes(0, 1)
+def _by_group(rows: Array, groups: int) -> Array:
+    """(M, groups * channels) -> (groups, M, channels), a view."""
+    return rows.reshape(len(rows), groups, rows.shape[1] // groups).swapaxes(0, 1)
 
 
 def _is_depthwise(shape: tuple[int, ...], groups: int) -> bool:

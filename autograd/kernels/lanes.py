@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from .memory import Scratch
-
 __all__ = ["Lanes"]
 
 Array = np.ndarray[Any, Any]
@@ -24,11 +22,11 @@ class Lanes:
     sums  (lanes, *shape); the whole is the sum of them, see `total`
 
     >>> lanes = Lanes(3, (2,), np.float64)
-    >>> with Scratch() as scratch:
-    ...     for part in (2, 0, 1):
-    ...         place = lanes.place(part, scratch)
-    ...         place[...] = part
-    ...         lanes.add(part, place)
+    >>> spare = np.empty(2)
+    >>> for part in (2, 0, 1):
+    ...     place = lanes.place(part, spare)
+    ...     place[...] = part
+    ...     lanes.add(part, place)
     >>> lanes.total()
     array([3., 3.])
     """
@@ -40,12 +38,9 @@ class Lanes:
         self._early: list[dict[int, Array]] = [{} for _ in range(lanes)]
         self._locks = [Lock() for _ in range(lanes)]
 
-    def place(self, part: int, scratch: Scratch) -> Array:
-        """Where a thread writes a part before it adds it: the first of a lane in the lane itself."""
-        if part < len(self.sums):
-            return self.sums[part]
-        shape = self.sums.shape[1:]
-        return scratch.array("part", shape, self.sums.dtype)
+    def place(self, part: int, spare: Array) -> Array:
+        """Where a thread writes a part before it adds it: the first of a lane in the lane itself, else in its `spare`."""
+        return self.sums[part] if part < len(self.sums) else spare
 
     def add(self, part: int, array: Array) -> None:
         """Adds what has been written to the place of a part."""

@@ -118,12 +118,13 @@ def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, A
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
+            spare = scratch.array("part", (36, channels, outputs), np.float32)
             for number in numbers:
                 step = steps[number]
                 tiles = scratch.views(_InputTiles, step.kind).transformed(x, step, scratch)  # (36, T, C)
                 outs = scratch.views(_OutputTiles, step.kind)
                 np.matmul(spread, outs.gathered(dout[step.target]), out=outs.flat_places)  # (36, 16) @ (16, T*O)
-                product = lanes.place(number, scratch)
+                product = lanes.place(number, spare)
                 np.matmul(tiles.swapaxes(1, 2), outs.places, out=product)  # (36, C, T) @ (36, T, O)
                 lanes.add(number, product)
                 if product_of is not None:
@@ -202,7 +203,7 @@ class _Plan(Plan):
     """
 
     def __init__(self, images: int, window: Window, channels: int, outputs: int, tiles: int) -> None:
-        super().__init__(window.size[0], window.padding[0][0], stride=4, span=6, unit=4)
+        super().__init__(window.size[0], window.padding[0][0], stride=4, span=6, out=window.out, unit=4)
         self.window, self.channels, self.outputs = window, channels, outputs
         self.columns = _tile_counts(window)[1]
         self._images, self._tiles = images, max(tiles, _NUMBERS // max(channels, outputs))
