@@ -6,6 +6,7 @@ shapes and dtypes alone, never on timing or the number of threads, so the same c
 Arrays are NHWC, weights (KH, KW, C / groups, O). All is linear: complex numbers are not conjugated.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from .window import Window
 __all__ = ["METHODS", "conv2d", "conv2d_grads", "conv2d_input_grad", "conv2d_weight_grad"]
 
 Array = np.ndarray[Any, Any]
+DType = np.dtype[Any]
+Shape = tuple[int, ...]
 
 METHODS = ("auto", "im2col", "winograd")
 
@@ -34,14 +37,22 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1,
     array([[4., 4.],
            [4., 4.]])
     """
-    _check_weights("conv2d", w.shape, window, groups)
-    _check("conv2d", "x", x, (*window.size, w.shape[2] * groups))
-    if b is not None and b.shape != w.shape[3:]:
-        raise ValueError(f"conv2d: b has shape {b.shape} but w {w.shape} has {w.shape[3]} outputs")
-    dtypes = (x.dtype, w.dtype) if b is None else (x.dtype, w.dtype, b.dtype)
-    if _by_winograd("conv2d", method, len(x), window, w.shape, groups, dtypes):
+    b_kind = None if b is None else (b.shape, b.dtype)
+    if _conv2d_by_winograd(x.shape, x.dtype, w.shape, w.dtype, b_kind, window, groups, method):
         return winograd.conv2d(x, w, b, window)
     return im2col.conv2d(x, w, b, window, groups)
+
+
+@lru_cache(maxsize=1024)
+def _conv2d_by_winograd(x: Shape, x_dtype: DType, w: Shape, w_dtype: DType, b: tuple[Shape, DType] | None,
+                        window: Window, groups: int, method: str) -> bool:
+    """Whether Winograd's way is to be taken, of the shapes and dtypes of x, w and b; raises if they do not fit."""
+    _check_weights("conv2d", w, window, groups)
+    _check("conv2d", "x", x, (*window.size, w[2] * groups))
+    if b is not None and b[0] != w[3:]:
+        raise ValueError(f"conv2d: b has shape {b[0]} but w {w} has {w[3]} outputs")
+    dtypes = (x_dtype, w_dtype) if b is None else (x_dtype, w_dtype, b[1])
+    return _by_winograd("conv2d", method, x[0], window, w, groups, dtypes)
 
 
 def conv2d_input_grad(dout: Array, w: Array, window: Window, groups: int = 1, method: str = "auto") -> Array:
@@ -51,7 +62,7 @@ def conv2d_input_grad(dout: Array, w: Array, window: Window, groups: int = 1, me
     Raises ValueError if the shapes do not fit each other and the window, or the method does not fit them.
     """
     _check_weights("conv2d_input_grad", w.shape, window, groups)
-    _check("conv2d_input_grad", "dout", dout, (*window.out, w.shape[3]))
+    _check("conv2d_input_grad", "dout", dout.shape, (*window.out, w.shape[3]))
     _by_winograd("conv2d_input_grad", method, len(dout), window, w.shape, groups, (dout.dtype, w.dtype))  # raises, or
     parts = [conv2d(dout[:, *phase.seen], _mirror(w[phase.taps], groups), None, phase.window, groups, method)
              for phase in phases(window)]
@@ -71,8 +82,8 @@ def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1, m
     """
     shape = (*window.kernel, x.shape[-1] // max(groups, 1), dout.shape[-1])
     _check_weights("conv2d_weight_grad", shape, window, groups)
-    _check("conv2d_weight_grad", "x", x, (*window.size, shape[2] * groups))
-    _check("conv2d_weight_grad", "dout", dout, (*window.out, shape[3]), len(x))
+    _check("conv2d_weight_grad", "x", x.shape, (*window.size, shape[2] * groups))
+    _check("conv2d_weight_grad", "dout", dout.shape, (*window.out, shape[3]), len(x))
     if _by_winograd("conv2d_weight_grad", method, len(x), window, shape, groups, (x.dtype, dout.dtype)):
         return winograd.conv2d_weight_grad(x, dout, window)
     return im2col.conv2d_weight_grad(x, dout, window, groups)
@@ -88,24 +99,37 @@ def conv2d_grads(x: Array, dout: Array, w: Array, window: Window, groups: int = 
     For stride 1 both come from the same windows of dout: the input gradient as their convolution with the mirrored
     weights, the weights' as the gradient of that convolution by its own weights, with x in the place of the cotangent.
     """
-    _check_weights("conv2d_grads", w.shape, window, groups)
-    _check("conv2d_grads", "x", x, (*window.size, w.shape[2] * groups))
-    _check("conv2d_grads", "dout", dout, (*window.out, w.shape[3]), len(x))
-    dtypes = (dout.dtype, w.dtype, x.dtype)
-    if window.stride != (1, 1) or len(set(dtypes)) > 1 or not _sees_all(window):
+    seen, by_winograd = _joint_way(x.shape, dout.shape, w.shape, (dout.dtype, w.dtype, x.dtype), window, groups, method)
+    if seen is None:
         dx = conv2d_input_grad(dout, w, window, groups, method)
         return dx, conv2d_weight_grad(x, dout, window, groups, method)
-    [phase] = phases(window)
     turned = _mirror(w, groups)
-    if _by_winograd("conv2d_grads", method, len(dout), phase.window, turned.shape, groups, dtypes):
-        dx, dw = winograd.conv2d_and_weight_grad(dout, turned, x, phase.window)
+    if by_winograd:
+        dx, dw = winograd.conv2d_and_weight_grad(dout, turned, x, seen)
     else:
-        dx, dw = im2col.conv2d_and_weight_grad(dout, turned, x, phase.window, groups)
+        dx, dw = im2col.conv2d_and_weight_grad(dout, turned, x, seen, groups)
     return dx, _mirror(dw, groups)  # which undoes itself
 
 
-def _by_winograd(op: str, method: str, images: int, window: Window, w_shape: tuple[int, ...], groups: int,
-                 dtypes: tuple[np.dtype[Any], ...]) -> bool:
+@lru_cache(maxsize=1024)
+def _joint_way(x: Shape, dout: Shape, w: Shape, dtypes: tuple[DType, ...], window: Window, groups: int,
+               method: str) -> tuple[Window | None, bool]:
+    """The window over dout that has both gradients, None if there is none, and whether Winograd's way is to be taken.
+
+    Of the shapes of all, and their dtypes; raises if they do not fit.
+    """
+    _check_weights("conv2d_grads", w, window, groups)
+    _check("conv2d_grads", "x", x, (*window.size, w[2] * groups))
+    _check("conv2d_grads", "dout", dout, (*window.out, w[3]), x[0])
+    if window.stride != (1, 1) or len(set(dtypes)) > 1 or not _sees_all(window):
+        return None, False
+    [phase] = phases(window)
+    turned = (*w[:2], w[3] // groups, w[2] * groups)
+    return phase.window, _by_winograd("conv2d_grads", method, x[0], phase.window, turned, groups, dtypes)
+
+
+def _by_winograd(op: str, method: str, images: int, window: Window, w_shape: Shape, groups: int,
+                 dtypes: tuple[DType, ...]) -> bool:
     """Whether the method, or for "auto" the shapes and dtypes, say so; raises where the method is unknown or unfit."""
     if method not in METHODS:
         raise ValueError(f'{op}: method {method!r} is unknown; use "auto", "im2col" or "winograd"')
@@ -136,15 +160,15 @@ def _mirror(w: Array, groups: int) -> Array:
     return w.transpose(0, 1, 4, 3, 2).reshape(kh, kw, o // groups, groups * c)
 
 
-def _check(op: str, name: str, array: Array, image: tuple[int, ...], batch: int | None = None) -> None:
+def _check(op: str, name: str, shape: Shape, image: Shape, batch: int | None = None) -> None:
     # Not only a courtesy: strided views of an array that is too small would read memory that is not its own.
-    if array.ndim == 4 and array.shape[1:] == image and batch in (None, len(array)):
+    if len(shape) == 4 and shape[1:] == image and batch in (None, shape[0]):
         return
     expected = ", ".join(str(n) for n in ("N" if batch is None else batch, *image))
-    raise ValueError(f"{op}: {name} has shape {array.shape} but ({expected}) is expected")
+    raise ValueError(f"{op}: {name} has shape {shape} but ({expected}) is expected")
 
 
-def _check_weights(op: str, shape: tuple[int, ...], window: Window, groups: int) -> None:
+def _check_weights(op: str, shape: Shape, window: Window, groups: int) -> None:
     if len(shape) != 4 or shape[:2] != window.kernel:
         kh, kw = window.kernel
         raise ValueError(f"{op}: w has shape {shape} but ({kh}, {kw}, C / groups, O) is expected")

@@ -8,6 +8,8 @@ from functools import lru_cache
 from operator import index
 from typing import Any, NamedTuple, SupportsIndex
 
+from .remembered import remembered
+
 __all__ = ["IntOrPair", "Padding", "Window", "resolve"]
 
 Pair = tuple[int, int]
@@ -77,14 +79,10 @@ def resolve(
     >>> resolve("conv2d", size=(28, 28), kernel=3, stride=2, padding="same").padding
     ((0, 1), (0, 1))
     """
-    given: Any = (op, size, kernel, stride, padding, dilation)
-    try:
-        return _resolve_given(*given)
-    except TypeError:  # a list cannot be looked up; and a wrong type raises again
-        return _resolve_given.__wrapped__(*given)
+    return _resolve_given(op, size, kernel, stride, padding, dilation)
 
 
-@lru_cache(maxsize=1024, typed=True)  # a network asks for the same few windows in every step
+@remembered
 def _resolve_given(op: str, size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Window:
     return _resolve(
         op,

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import conv
+from ..kernels.remembered import remembered
 from ..kernels.window import Window, resolve
 from ..op import Op
 from ..tensor import value_of
@@ -52,12 +53,9 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, method="auto
     (1, 4, 4, 2)
     """
     x, w = np.asarray(x), np.asarray(w)
-    _check("conv2d", "x", x.shape, w.shape, groups)
     b = None if b is None else np.asarray(b)
-    if b is not None and b.shape != w.shape[3:]:
-        raise ValueError(f"conv2d: b must have shape {w.shape[3:]}, one number per output channel of w {w.shape}, "
-                         f"got {b.shape}")
-    window = resolve("conv2d", x.shape[1:3], w.shape[:2], stride, padding, dilation)
+    b_shape = None if b is None else b.shape
+    window = _checked_window("conv2d", x.shape, w.shape, b_shape, stride, padding, dilation, groups)
     return conv.conv2d(x, w, b, window, groups, method)
 
 
@@ -220,12 +218,21 @@ def _check(op: str, name: str, x: tuple, w: tuple, groups: int) -> None:
     raise ValueError(f"{op}: the {w[3]} output channels of w cannot be divided into {groups} groups {given}")
 
 
+@remembered
+def _checked_window(op: str, x: tuple, w: tuple, b: tuple | None, stride: Any, padding: Any, dilation: Any,
+                    groups: int) -> Window:
+    """The window of a convolution; raises unless x, w and b (None or a shape) fit together."""
+    _check(op, "x", x, w, groups)
+    if b is not None and b != w[3:]:
+        raise ValueError(f"{op}: b must have shape {w[3:]}, one number per output channel of w {w}, got {b}")
+    return resolve(op, x[1:3], w[:2], stride, padding, dilation)
+
+
 def _check_grad(op: str, dout: tuple, x: Any, w: Any, stride: Any, padding: Any, dilation: Any,
                 groups: int) -> Window:
     """The window of the convolution whose output gradient is dout; raises unless all shapes fit."""
     x, w = tuple(x), tuple(w)
-    _check(op, "x", x, w, groups)
-    window = resolve(op, x[1:3], w[:2], stride, padding, dilation)
+    window = _checked_window(op, x, w, None, stride, padding, dilation, groups)
     expected = (x[0], *window.out, w[3])
     if dout != expected:
         raise ValueError(f"{op}: dout must be the output gradient {expected} of a convolution of x {x} with w {w}, "
