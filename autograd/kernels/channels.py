@@ -16,7 +16,7 @@ from .blocks import BLOCK, repeated, run
 from .chunks import even
 from .memory import Scratch
 
-__all__ = ["centred_products", "combine", "in_each_row", "moments", "normalize", "rows_at_once", "sums"]
+__all__ = ["combine", "in_each_row", "moments", "normalize", "products", "rows_at_once", "sums"]
 
 Array = np.ndarray[Any, Any]
 
@@ -34,15 +34,15 @@ def moments(x: Array) -> tuple[Array, Array]:
 
     Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983, equations 1.7 and 2.1.
     """
-    exact = np.float32 if x.dtype == np.float16 else x.dtype
+    exact = _exact(x.dtype)
     (wide,) = _short_rows([x])
     blocks = _blocks(wide)
-    means, squares = np.empty((2, len(blocks), wide.shape[1]), exact)
+    found = np.empty((len(blocks), 2, wide.shape[1]), exact)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
             for number in numbers:
-                part, mean, square = wide[blocks[number]], means[number], squares[number]
+                part, (mean, square) = wide[blocks[number]], found[number]
                 np.add.reduce(part, axis=0, dtype=exact, out=mean)
                 mean /= len(part)
                 centred = scratch.array("centred", part.shape, exact)
@@ -53,12 +53,15 @@ def moments(x: Array) -> tuple[Array, Array]:
                 np.maximum(square - len(part) * rest * rest, 0, out=square)  # below 0 by rounding
 
     run(work, range(len(blocks)), x.size)
-    by_block = np.array([(part.stop - part.start) / len(x) for part in blocks], exact)[:, None]  # (blocks, 1)
-    mean = _by_channel(by_block * means, x)
-    apart = means.reshape(-1, len(mean)) - mean  # (blocks, k*C) -> (blocks*k, C)
+    shares = np.array([(part.stop - part.start) / len(x) for part in blocks], exact)[:, None]  # (blocks, 1)
+    means, squares = found[:, 0], found[:, 1]  # (blocks, k*C)
     squares /= len(x)
-    squares += by_block * np.square(apart).reshape(means.shape)  # (blocks*k, C) -> (blocks, k*C)
-    return mean.astype(x.dtype, copy=False), _by_channel(squares, x).astype(x.dtype, copy=False)
+    mean = _by_channel((shares * means)[:, None], x)[0]
+    apart = means.reshape(len(blocks), -1, len(mean)) - mean  # (blocks, k, C)
+    apart *= apart
+    squares += shares * apart.reshape(means.shape)  # (blocks, k, C) -> (blocks, k*C)
+    var = _by_channel(squares[:, None], x)[0]
+    return mean.astype(x.dtype, copy=False), var.astype(x.dtype, copy=False)
 
 
 def normalize(x: Array, mean: Array, slope: Array, bias: Array) -> Array:
@@ -72,15 +75,18 @@ def normalize(x: Array, mean: Array, slope: Array, bias: Array) -> Array:
     return _mapped(block, [x], [mean, slope, bias])
 
 
-def centred_products(g: Array, x: Array, mean: Array) -> Array:
-    """sum(g * (x - mean)) for each channel: g and x (M, C), mean (C,) -> (C,)."""
+def products(g: Array, x: Array, mean: Array) -> tuple[Array, Array]:
+    """sum(g) and sum(g * (x - mean)) for each channel, in one walk: g and x (M, C), mean (C,) -> (C,) and (C,)."""
 
-    def products(total: Array, scratch: Scratch, g: Array, x: Array, mean: Array) -> None:
-        t = scratch.array("centred", x.shape, total.dtype)
-        in_each_row(np.subtract, x, mean, t)
-        np.einsum("rk,rk->k", t, g, out=total)
+    def block(totals: Array, scratch: Scratch, g: Array, x: Array) -> None:
+        centred = scratch.array("centred", x.shape, totals.dtype)
+        in_each_row(np.subtract, x, mean, centred)
+        np.add.reduce(g, axis=0, dtype=totals.dtype, out=totals[0])
+        np.einsum("rk,rk->k", centred, g, out=totals[1])
 
-    return _summed(products, np.result_type(g, x, mean), [g, x], [mean])
+    dtype = np.result_type(g, x, mean)
+    total, along = _summed(block, _exact(dtype), [g, x], 2).astype(dtype, copy=False)
+    return total, along
 
 
 def combine(g: Array, x: Array, mean: Array, by_g: Array, by_x: Array, constant: Array) -> Array:
@@ -115,30 +121,33 @@ def _mapped(block: Callable[..., None], arrays: list[Array], vectors: list[Array
 
 def sums(x: Array) -> Array:
     """The sum of each channel: x (M, C) -> (C,), of x's dtype."""
-    return _summed(lambda total, scratch, x: np.add.reduce(x, axis=0, out=total), x.dtype, [x], [])
+    return _summed(lambda totals, scratch, x: np.add.reduce(x, axis=0, out=totals[0]), x.dtype, [x], 1)[0]
 
 
-def _summed(block: Callable[..., Any], dtype: Any, arrays: list[Array], vectors: list[Array]) -> Array:
-    """The sums over M of the totals (k*C,) that block(total, scratch, *arrays, *vectors) writes: -> (C,)."""
+def _summed(block: Callable[..., Any], dtype: Any, arrays: list[Array], n: int) -> Array:
+    """The sums over M of the n totals (n, k*C) that block(totals, scratch, *arrays) writes: -> (n, C)."""
     wide = _short_rows(arrays)
-    width = wide[0].shape[1]
-    vectors = [repeated(vector, width // len(vector)) for vector in vectors]  # (C,) -> (k*C,)
     blocks = _blocks(wide[0])
-    totals = np.empty((len(blocks), width), dtype)
+    totals = np.empty((len(blocks), n, wide[0].shape[1]), dtype)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
             for number in numbers:
-                block(totals[number], scratch, *(array[blocks[number]] for array in wide), *vectors)
+                block(totals[number], scratch, *(array[blocks[number]] for array in wide))
 
     run(work, range(len(blocks)), arrays[0].size)
     return _by_channel(totals, arrays[0])
 
 
 def _by_channel(totals: Array, x: Array) -> Array:
-    """The sums by channel of totals of blocks of x (M, C): (blocks, k*C) -> (k*C,) -> (k, C) -> (C,)."""
+    """The sums by channel of n totals of blocks of x (M, C): (blocks, n, k*C) -> (n, k*C) -> (n, k, C) -> (n, C)."""
     total = totals[0] if len(totals) == 1 else np.add.reduce(totals, axis=0)
-    return np.add.reduce(total.reshape(-1, x.shape[1]), axis=0)
+    return np.add.reduce(total.reshape(len(total), -1, x.shape[1]), axis=1)
+
+
+def _exact(dtype: Any) -> Any:
+    """The dtype to sum in: float16 stops counting at 2048."""
+    return np.float32 if dtype == np.float16 else dtype
 
 
 def in_each_row(function: np.ufunc, x: Array, row: Array, out: Array) -> None:

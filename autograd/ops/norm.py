@@ -46,21 +46,21 @@ def batch_norm(x, weight, bias, eps=1e-5):
     return out.reshape(x.shape), mean, var  # (M, C) -> (.., C)
 
 
-@Op
+@Op(outputs=("total", "along"))
 def channel_products(dy, x, mean):
-    """sum(dy * (x - mean)) over all axes but the last: dy and x (.., C), mean (C,) -> (C,).
+    """sum(dy) and sum(dy * (x - mean)) over all axes but the last: dy and x (.., C), mean (C,) -> (C,) and (C,).
 
     >>> import numpy as np
     >>> channel_products(np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]]), np.array([3.0]))
-    array([4.])
+    (array([3.]), array([4.]))
     """
-    return kernel.centred_products(_rows(dy), _rows(x), np.asarray(mean))
+    return kernel.products(_rows(dy), _rows(x), np.asarray(mean))
 
 
 channel_products.vjp(
-    lambda g, x, mean: g * (x - mean),
-    lambda g, dy: g * dy,
-    lambda g, dy: -g * sum(dy, _leading(dy)),
+    lambda g, x, mean: g[0] + g[1] * (x - mean),
+    lambda g, dy: g[1] * dy,
+    lambda g, dy: -g[1] * sum(dy, _leading(dy)),
 )
 
 
@@ -83,7 +83,7 @@ channel_sum.vjp(
     lambda g, by_x: g * by_x,
     lambda g, by_x: -by_x * sum(g, _leading(g)),
     lambda g, dy: sum(g * dy, _leading(dy)),
-    lambda g, x, mean: channel_products(g, x, mean),
+    lambda g, x, mean: channel_products(g, x, mean)[1],
     lambda g: sum(g, _leading(g)),
 )
 
@@ -97,8 +97,7 @@ def _batch_norm_rule(g: Any, x: Any, weight: Any, mean: Any, var: Any, eps: floa
     gy, gmean, gvar = g
     count = x.size // x.shape[-1]
     scale = 1 / sqrt(var + eps)
-    g_bias = sum(gy, _leading(x))
-    along = channel_products(gy, x, mean)
+    g_bias, along = channel_products(gy, x, mean)
     if not wanted[0]:
         return None, along * scale, g_bias
     slope = weight * scale

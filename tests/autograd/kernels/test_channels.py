@@ -30,7 +30,7 @@ def test_all_of_them_are_what_their_formulas_say(size, dtype, block, buffer):
         channels.rows_at_once.cache_clear()
         got_mean, got_var = channels.moments(x)
         normalized = channels.normalize(x, mean, slope, bias)
-        products = channels.centred_products(g, x, mean)
+        products = channels.products(g, x, mean)
         combined = channels.combine(g, x, mean, slope, bias, constant)
         total = channels.sums(x)
         moved = x.copy()
@@ -41,7 +41,8 @@ def test_all_of_them_are_what_their_formulas_say(size, dtype, block, buffer):
     close(got_var, x.var(axis=0), dtype)
     close(normalized, (x - mean) * slope + bias, dtype)
     close(moved, x + bias, dtype)
-    close(products / len(x), (g * (x - mean)).sum(axis=0) / len(x), dtype)
+    close(products[0] / len(x), g.sum(axis=0) / len(x), dtype)
+    close(products[1] / len(x), (g * (x - mean)).sum(axis=0) / len(x), dtype)
     close(combined, slope * g + bias * (x - mean) + constant, dtype)
     close(total / len(x), x.sum(axis=0) / len(x), dtype)
 
@@ -74,6 +75,9 @@ def test_float16_counts_beyond_2048():
     assert mean.dtype == var.dtype == np.float16
     np.testing.assert_array_equal(mean, [1, 1])
     np.testing.assert_array_equal(var, [0, 0])
+    total, along = channels.products(x, x, np.zeros(2, np.float16))
+    assert total.dtype == along.dtype == np.float16
+    np.testing.assert_array_equal([total, along], np.float16(5000))
 
 
 def test_threads_change_no_bits(monkeypatch):
@@ -85,7 +89,7 @@ def test_threads_change_no_bits(monkeypatch):
     for n in (1, 2, 3):
         ag.set_num_threads(n)
         found.append([a.tobytes() for a in (*channels.moments(x), channels.normalize(x, mean, slope, bias),
-                                            channels.centred_products(g, x, mean),
+                                            *channels.products(g, x, mean),
                                             channels.combine(g, x, mean, slope, bias, constant))])
     ag.set_num_threads(before)
     assert found[0] == found[1] == found[2]

@@ -161,11 +161,11 @@ def _mean_and_deviation(values: Array, eps: float) -> tuple[float, float]:
     return mean, math.sqrt(math.fsum((v - mean) ** 2 for v in values.flat) / values.size + eps)
 
 
-def channel_products(dy: Array, x: Array, mean: Array) -> Array:
-    """The sum of dy * (x - mean), a channel at a time."""
-    return np.array([math.fsum(d.item() * (v.item() - m.item()) for d, v in zip(dy[..., c].flat, x[..., c].flat,
-                                                                                strict=True))
-                     for c, m in enumerate(mean)])
+def channel_products(dy: Array, x: Array, mean: Array) -> tuple[Array, Array]:
+    """The sums of dy and of dy * (x - mean), a channel at a time."""
+    channels = [list(zip(dy[..., c].flat, x[..., c].flat, strict=True)) for c in range(len(mean))]
+    along = [math.fsum(d.item() * (v.item() - m.item()) for d, v in pairs) for pairs, m in zip(channels, mean, strict=True)]
+    return np.array([math.fsum(d.item() for d, _ in pairs) for pairs in channels]), np.array(along)
 
 
 def channel_sum(dy: Array, x: Array, mean: Array, by_dy: Array, by_x: Array, constant: Array) -> Array:
