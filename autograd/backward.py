@@ -240,10 +240,9 @@ class _Pass:
 
     def _all_outputs(self, node: Node, gs: list) -> tuple:
         """The cotangents of all outputs, zeros for those that nothing was made from."""
-        zeros = (np.zeros(shape, dtype) for shape, dtype in zip(node.shape, node.dtype, strict=True))
-        if self.create_graph:
-            return tuple(wrap(zero, None) if g is None else g for g, zero in zip(gs, zeros, strict=True))
-        return tuple(zero if g is None else g for g, zero in zip(gs, zeros, strict=True))
+        filled = (np.zeros(shape, dtype) if g is None else g
+                  for g, shape, dtype in zip(gs, node.shape, node.dtype, strict=True))
+        return tuple(g if type(g) is Tensor else wrap(g, None) for g in filled) if self.create_graph else tuple(filled)
 
     def _add(self, node: Node, g: Any) -> None:
         """Adds one contribution. The first is kept as it is: it may be a view, so it is never written to."""

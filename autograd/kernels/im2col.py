@@ -38,7 +38,7 @@ Array = np.ndarray[Any, Any]
 _CHUNK_BYTES = 1 << 20  # of columns: more falls out of the cache, less makes the BLAS products too short
 _LEAST_PIXELS = 512  # in a chunk, else BLAS spends its time on rearranging large weights
 _LEAST_PIXELS_WEIGHT_GRAD = 1024  # else adding up the products of the chunks costs as much as they do
-_LEAST_SHARED = 800_000  # nanoseconds of work: below, threads cost as much as they save
+_LEAST_SHARED = 300_000  # nanoseconds of work: below, threads cost as much as they save
 
 
 def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1) -> Array:
