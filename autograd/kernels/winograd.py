@@ -38,7 +38,6 @@ Array = np.ndarray[Any, Any]
 
 _TILES = 64  # in a chunk, at least: at 64 channels its buffers take some MB, and stay in the outer cache
 _NUMBERS = 1 << 12  # tiles times channels, at least: so that calls of NumPy are long with few channels, too
-_TILES_WEIGHT_GRAD = 128  # in a chunk of it, at least: each chunk's product is written and added once more
 _WEIGHTS = 1 << 13  # pairs of channels and outputs that are transformed at a time: 0.2 ms, some handovers long
 
 
@@ -83,7 +82,7 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window) -> Array:
                 tiles = scratch.views(_InputTiles, step.kind).transformed(x, step, scratch)  # (36, T, C)
                 scratch.views(_OutputTiles, step.kind).convolve(tiles, weights, out[step.target], b)
 
-    share(work, _plan(len(x), window, channels, outputs, _TILES).steps(), blas=True)
+    share(work, _plan(len(x), window, channels, outputs).steps(), blas=True)
     return out
 
 
@@ -108,7 +107,7 @@ def conv2d_and_weight_grad(x: Array, w: Array, dout: Array, window: Window) -> t
 def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, Array] | None = None) -> Array:
     """The gradient by the weights; with `convolve` (w, out) conv2d(x, w) is written to out on the way."""
     channels, outputs = x.shape[3], dout.shape[3]
-    plan = _plan(len(x), window, channels, outputs, _TILES_WEIGHT_GRAD)
+    plan = _plan(len(x), window, channels, outputs)
     product_of = None if convolve is None else (_transformed_weights(convolve[0]), convolve[1])  # (36, C, O)
     spread = _matrices().back.T  # (36, 16)
     steps = plan.steps()
@@ -202,11 +201,11 @@ class _Plan(Plan):
     Rows of its chunks are rows of tiles.
     """
 
-    def __init__(self, images: int, window: Window, channels: int, outputs: int, tiles: int) -> None:
+    def __init__(self, images: int, window: Window, channels: int, outputs: int) -> None:
         super().__init__(window.size[0], window.padding[0][0], stride=4, span=6, out=window.out, unit=4)
         self.window, self.channels, self.outputs = window, channels, outputs
         self.columns = _tile_counts(window)[1]
-        self._images, self._tiles = images, max(tiles, _NUMBERS // max(channels, outputs))
+        self._images, self._tiles = images, max(_TILES, _NUMBERS // max(channels, outputs))
 
     def chunks(self) -> Iterator[Chunk]:
         return _cut(self._images, self.window, self._tiles)

@@ -166,7 +166,7 @@ def test_a_convolution_is_right_again_after_an_interrupt_in_the_midst_of_its_zer
     try:
         expected = conv2d(x, w, None, window, method=method)
         if by_winograd:
-            plan, views = winograd._plan(8, window, 32, 32, winograd._TILES), winograd._InputTiles
+            plan, views = winograd._plan(8, window, 32, 32), winograd._InputTiles
         else:
             plan, views = im2col._plan(8, window, w.shape, 1, x.dtype, im2col._LEAST_PIXELS), im2col._Windows
         with Scratch() as scratch:

@@ -78,8 +78,7 @@ def test_where_the_work_is_cut_changes_little(geometry, tiles, at_once):
     n, window, c, o = geometry
     x, w, dout = draws(n, window, c, o)
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("_TILES", "_TILES_WEIGHT_GRAD"):
-            patch.setattr(winograd, name, tiles)
+        patch.setattr(winograd, "_TILES", tiles)
         patch.setattr(winograd, "_NUMBERS", 1)
         patch.setattr(lanes, "_LANES", 2)
         winograd._plan.cache_clear()  # of what was cut in another way
@@ -162,8 +161,7 @@ def test_results_do_not_share_memory_with_scratch():
 
 @pytest.mark.parametrize("tiles", [2, 64])
 def test_it_has_the_same_bits_for_any_number_of_threads(tiles, monkeypatch):
-    for name in ("_TILES", "_TILES_WEIGHT_GRAD"):
-        monkeypatch.setattr(winograd, name, tiles)
+    monkeypatch.setattr(winograd, "_TILES", tiles)
     monkeypatch.setattr(winograd, "_NUMBERS", 1)
     window = resolve("conv2d", (33, 18), 3, 1, 1)
     x, w, dout = draws(5, window, 8, 16)
