@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.ops.norm import batch_norm, layer_norm
+from autograd.ops.norm import batch_norm, channel_affine, layer_norm
 from autograd.tensor import Tensor, value_of
 
 from . import init
@@ -36,7 +36,7 @@ class _BatchNorm(Module):
         if self.training:
             return self._by_batch(x)
         scale = self.weight / np.sqrt(self.running_var + self.eps)
-        return x * scale + (self.bias - self.running_mean * scale)
+        return channel_affine(x, scale, self.bias - self.running_mean * scale)
 
     def _check(self, x: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__}: _check is not defined; it refuses what has a wrong shape")

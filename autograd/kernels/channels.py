@@ -16,7 +16,7 @@ from .blocks import BLOCK, repeated, run
 from .chunks import even
 from .memory import Scratch
 
-__all__ = ["combine", "in_each_row", "moments", "normalize", "products", "rows_at_once", "sums"]
+__all__ = ["affine", "combine", "in_each_row", "moments", "products", "rows_at_once", "sums"]
 
 Array = np.ndarray[Any, Any]
 
@@ -64,17 +64,14 @@ def moments(x: Array) -> tuple[Array, Array]:
     return mean.astype(x.dtype, copy=False), var.astype(x.dtype, copy=False)
 
 
-def normalize(x: Array, mean: Array, slope: Array, bias: Array) -> Array:
-    """(x - mean) * slope + bias for each channel: x (M, C), the others (C,) -> (M, C).
+def affine(x: Array, scale: Array, shift: Array) -> Array:
+    """x * scale + shift for each channel: x (M, C), the others (C,) -> (M, C)."""
 
-    As x * slope + (bias - mean * slope), one walk less: as exact as x is, which was rounded by as much when it was made.
-    """
-
-    def block(out: Array, x: Array, slope: Array, shift: Array) -> None:
-        np.multiply(x, slope, out=out)
+    def block(out: Array, x: Array, scale: Array, shift: Array) -> None:
+        np.multiply(x, scale, out=out)
         out += shift
 
-    return _mapped(block, [x], [slope, bias - mean * slope])
+    return _mapped(block, [x], [scale, shift])
 
 
 def products(g: Array, x: Array, mean: Array) -> tuple[Array, Array]:

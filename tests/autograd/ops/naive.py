@@ -161,6 +161,14 @@ def _mean_and_deviation(values: Array, eps: float) -> tuple[float, float]:
     return mean, math.sqrt(math.fsum((v - mean) ** 2 for v in values.flat) / values.size + eps)
 
 
+def channel_affine(x: Array, scale: Array, shift: Array) -> Array:
+    """x * scale + shift, a number at a time."""
+    out = np.zeros(x.shape)
+    for at in np.ndindex(*x.shape):
+        out[at] = x[at] * scale[at[-1]] + shift[at[-1]]
+    return out
+
+
 def channel_products(dy: Array, x: Array, mean: Array) -> tuple[Array, Array]:
     """The sums of dy and of dy * (x - mean), a channel at a time."""
     channels = [list(zip(dy[..., c].flat, x[..., c].flat, strict=True)) for c in range(len(mean))]
