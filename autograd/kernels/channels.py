@@ -28,40 +28,30 @@ _SHORT_BYTES = 2048  # of a shorter row, at the most: see `rows_at_once`
 def moments(x: Array) -> tuple[Array, Array]:
     """The mean and the (biased) variance of each channel: x (M, C) -> (C,) and (C,), of x's dtype.
 
-    Each block's own mean and squares about it, put together at the end: one walk, and no digits lost to a large mean,
-    as by the sum of squares less the square of the mean. What the mean lost in its own sum is put right by the sum of
-    the differences. float16 counts in float32.
+    From the sums of x and of its squares, which only read, where no mean is larger than 4 standard deviations: at most
+    some 5 bits are lost there. Else from those of x less the mean that was found, which the first of them corrects.
+    float16 counts in float32.
 
-    Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983, equations 1.7 and 2.1.
+    Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983, equations 1.3 and 1.7.
     """
+
+    def squares(totals: Array, scratch: Scratch, x: Array) -> None:
+        np.add.reduce(x, axis=0, dtype=totals.dtype, out=totals[0])
+        np.einsum("rk,rk->k", x, x, out=totals[1], dtype=totals.dtype)
+
+    def centred_squares(totals: Array, scratch: Scratch, x: Array) -> None:
+        centred = scratch.array("centred", x.shape, totals.dtype)
+        in_each_row(np.subtract, x, mean, centred)
+        squares(totals, scratch, centred)
+
     exact = _exact(x.dtype)
-    (wide,) = _short_rows([x])
-    blocks = _blocks(wide)
-    found = np.empty((len(blocks), 2, wide.shape[1]), exact)
-
-    def work(numbers: Iterator[int]) -> None:
-        with Scratch() as scratch:
-            for number in numbers:
-                part, (mean, square) = wide[blocks[number]], found[number]
-                np.add.reduce(part, axis=0, dtype=exact, out=mean)
-                mean /= len(part)
-                centred = scratch.array("centred", part.shape, exact)
-                in_each_row(np.subtract, part, mean, centred)
-                np.einsum("rk,rk->k", centred, centred, out=square)
-                rest = np.add.reduce(centred, axis=0) / len(part)
-                mean += rest
-                np.maximum(square - len(part) * rest * rest, 0, out=square)  # below 0 by rounding
-
-    run(work, range(len(blocks)), x.size)
-    shares = np.array([(part.stop - part.start) / len(x) for part in blocks], exact)[:, None]  # (blocks, 1)
-    means, squares = found[:, 0], found[:, 1]  # (blocks, k*C)
-    squares /= len(x)
-    mean = _by_channel((shares * means)[:, None], x)[0]
-    apart = means.reshape(len(blocks), -1, len(mean)) - mean  # (blocks, k, C)
-    apart *= apart
-    squares += shares * apart.reshape(means.shape)  # (blocks, k, C) -> (blocks, k*C)
-    var = _by_channel(squares[:, None], x)[0]
-    return mean.astype(x.dtype, copy=False), var.astype(x.dtype, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):  # squares may overflow where centred ones do not
+        mean, square = _summed(squares, exact, [x], 2) / exact(len(x))
+        var = square - mean * mean
+        if not (mean * mean <= 16 * var).all():
+            rest, square = _summed(centred_squares, exact, [x], 2) / exact(len(x))
+            mean, var = mean + rest, square - rest * rest
+    return mean.astype(x.dtype, copy=False), np.maximum(var, 0).astype(x.dtype, copy=False)  # below 0 by rounding
 
 
 def affine(x: Array, scale: Array, shift: Array) -> Array:
@@ -144,9 +134,9 @@ def _by_channel(totals: Array, x: Array) -> Array:
     return np.add.reduce(total.reshape(len(total), -1, x.shape[1]), axis=1)
 
 
-def _exact(dtype: Any) -> Any:
-    """The dtype to sum in: float16 stops counting at 2048."""
-    return np.float32 if dtype == np.float16 else dtype
+def _exact(dtype: np.dtype[Any]) -> Any:
+    """The type to sum in: float16 stops counting at 2048."""
+    return np.float32 if dtype == np.float16 else dtype.type
 
 
 def in_each_row(function: np.ufunc, x: Array, row: Array, out: Array) -> None:

@@ -64,9 +64,22 @@ def test_the_variance_of_a_constant_channel_is_not_negative(count, value, dtype)
     assert (var >= 0).all()
 
 
-def test_a_large_mean_does_not_spoil_the_variance():
-    x = (1e4 + np.random.default_rng(0).standard_normal((4096, 3))).astype(np.float32)
-    close(channels.moments(x)[1], x.astype(np.float64).var(axis=0), np.float32)
+@given(st.sampled_from([0.0, 1.0, 3.9, 4.1, 30.0, 1e4]), st.integers(0, 99), st.sampled_from([np.float32, np.float64]))
+def test_a_large_mean_does_not_spoil_the_variance(deviations, seed, dtype):
+    """Also where the mean of one channel alone is large, and where it is of just the size to go another way."""
+    x = np.random.default_rng(seed).standard_normal((4096, 3))
+    x[:, 1] += deviations
+    x = x.astype(dtype)
+    mean, var = channels.moments(x)
+    close(mean, x.astype(np.float64).mean(axis=0), dtype)
+    close(var, x.astype(np.float64).var(axis=0), dtype)
+
+
+def test_the_variance_does_not_overflow_where_squares_about_the_mean_do_not():
+    x = (1e20 + 1e16 * np.random.default_rng(0).standard_normal((4096, 2))).astype(np.float32)
+    mean, var = channels.moments(x)
+    np.testing.assert_allclose(mean, 1e20, rtol=1e-5)
+    np.testing.assert_allclose(var, x.astype(np.float64).var(axis=0), rtol=1e-4)
 
 
 def test_float16_counts_beyond_2048():
