@@ -27,7 +27,7 @@ from .trainable import Params, checked_params, trained
 __all__ = ["Optimizer"]
 
 _BLOCK = 1 << 17  # numbers in a block: small for the cache, but large beside what handing it over costs
-_PASSES = 4  # that most rules make at least: threads are worth it for so many times fewer numbers than in one pass
+_WALKS = 4  # through a block, at least, that most rules make
 
 _LIMITS: dict[str, dict[str, float]] = {
     "lr": dict(least=0.0),
@@ -173,7 +173,7 @@ class Optimizer:
                     p, g, new, *slots = (a[part] for a in flat)
                     self._update(step, p, g, new, scratch.array("t", p.shape, p.dtype), *slots)
 
-        run(work, list(even(p.size, _BLOCK)), _PASSES * p.size)
+        run(work, list(even(p.size, _BLOCK)), _WALKS * p.size)
         return new
 
     def _warn_of_missing(self) -> None:

@@ -22,15 +22,15 @@ Array = np.ndarray[Any, Any]
 
 _BUFFER = 8192  # numbers in NumPy's buffers (np.getbufsize)
 _LEAST_ROWS = 4  # of that length, else to repeat the vector costs as much as it saves
+_DEVIATIONS = 4  # a mean of so many loses some 5 bits to sums that are not taken about it, and no more
 _SHORT_BYTES = 2048  # of a shorter row, at the most: see `rows_at_once`
 
 
 def moments(x: Array) -> tuple[Array, Array]:
     """The mean and the (biased) variance of each channel: x (M, C) -> (C,) and (C,), of x's dtype.
 
-    From the sums of x and of its squares, which only read, where no mean is larger than 4 standard deviations: at most
-    some 5 bits are lost there. Else from those of x less the mean that was found, which the first of them corrects.
-    float16 counts in float32.
+    From the sums of x and of its squares, which only read, where no mean is larger than 4 standard deviations. Else from
+    those of x less the mean that was found, which the first of them corrects. float16 counts in float32.
 
     Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983, equations 1.3 and 1.7.
     """
@@ -46,10 +46,10 @@ def moments(x: Array) -> tuple[Array, Array]:
 
     exact = _exact(x.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # squares may overflow where centred ones do not
-        mean, square = _summed(squares, exact, [x], 2) / exact(len(x))
+        mean, square = _summed(squares, exact, [x], 2, walks=2) / exact(len(x))
         var = square - mean * mean
-        if not (mean * mean <= 16 * var).all():
-            rest, square = _summed(centred_squares, exact, [x], 2) / exact(len(x))
+        if not (mean * mean <= _DEVIATIONS**2 * var).all():
+            rest, square = _summed(centred_squares, exact, [x], 2, walks=4) / exact(len(x))
             mean, var = mean + rest, square - rest * rest
     return mean.astype(x.dtype, copy=False), np.maximum(var, 0).astype(x.dtype, copy=False)  # below 0 by rounding
 
@@ -61,21 +61,31 @@ def affine(x: Array, scale: Array, shift: Array) -> Array:
         np.multiply(x, scale, out=out)
         out += shift
 
-    return _mapped(block, [x], [scale, shift])
+    return _mapped(block, [x], [scale, shift], walks=2)
 
 
-def products(g: Array, x: Array, mean: Array) -> tuple[Array, Array]:
-    """sum(g) and sum(g * (x - mean)) for each channel, in one walk: g and x (M, C), mean (C,) -> (C,) and (C,)."""
+def products(g: Array, x: Array, mean: Array, scale: Array) -> tuple[Array, Array]:
+    """sum(g) and sum(g * (x - mean) * scale) for each channel: g and x (M, C), the others (C,) -> (C,) and (C,).
 
-    def block(totals: Array, scratch: Scratch, g: Array, x: Array) -> None:
-        centred = scratch.array("centred", x.shape, totals.dtype)
-        in_each_row(np.subtract, x, mean, centred)
+    In a walk that only reads, as sum(g * x) - mean * sum(g), where no mean is larger than 4 / scale, as in `moments`.
+    """
+
+    def plain(totals: Array, scratch: Scratch, g: Array, x: Array) -> None:
         np.add.reduce(g, axis=0, dtype=totals.dtype, out=totals[0])
-        np.einsum("rk,rk->k", centred, g, out=totals[1])
+        np.einsum("rk,rk->k", g, x, out=totals[1], dtype=totals.dtype)
 
-    dtype = np.result_type(g, x, mean)
-    total, along = _summed(block, _exact(dtype), [g, x], 2).astype(dtype, copy=False)
-    return total, along
+    def centred(totals: Array, scratch: Scratch, g: Array, x: Array) -> None:
+        apart = scratch.array("centred", x.shape, totals.dtype)
+        in_each_row(np.subtract, x, mean, apart)
+        plain(totals, scratch, g, apart)
+
+    dtype = np.result_type(g, x, mean, scale)
+    if (np.abs(mean * scale) <= _DEVIATIONS).all():
+        total, along = _summed(plain, _exact(dtype), [g, x], 2, walks=2)
+        along -= mean * total
+    else:
+        total, along = _summed(centred, _exact(dtype), [g, x], 2, walks=4)
+    return total.astype(dtype, copy=False), (along * scale).astype(dtype, copy=False)
 
 
 def combine(g: Array, x: Array, mean: Array, by_g: Array, by_x: Array, constant: Array) -> Array:
@@ -89,10 +99,10 @@ def combine(g: Array, x: Array, mean: Array, by_g: Array, by_x: Array, constant:
             out += t
             out += constant
 
-    return _mapped(block, [g, x], [by_g, by_x, constant - by_x * mean])
+    return _mapped(block, [g, x], [by_g, by_x, constant - by_x * mean], walks=4)
 
 
-def _mapped(block: Callable[..., None], arrays: list[Array], vectors: list[Array]) -> Array:
+def _mapped(block: Callable[..., None], arrays: list[Array], vectors: list[Array], walks: int) -> Array:
     """An array (M, C) that block(out, *arrays, *vectors) has written, a block of long rows at a time."""
     count, channels = arrays[0].shape
     out = np.empty((count, channels), np.result_type(*arrays, *vectors))
@@ -104,16 +114,16 @@ def _mapped(block: Callable[..., None], arrays: list[Array], vectors: list[Array
         for rows in blocks:
             block(wide_out[rows], *(array[rows] for array in wide), *vectors)
 
-    run(work, _blocks(wide_out), out.size)
+    run(work, _blocks(wide_out), walks * out.size)
     return out
 
 
 def sums(x: Array) -> Array:
     """The sum of each channel: x (M, C) -> (C,), of x's dtype."""
-    return _summed(lambda totals, scratch, x: np.add.reduce(x, axis=0, out=totals[0]), x.dtype, [x], 1)[0]
+    return _summed(lambda totals, scratch, x: np.add.reduce(x, axis=0, out=totals[0]), x.dtype, [x], 1, walks=1)[0]
 
 
-def _summed(block: Callable[..., Any], dtype: Any, arrays: list[Array], n: int) -> Array:
+def _summed(block: Callable[..., Any], dtype: Any, arrays: list[Array], n: int, walks: int) -> Array:
     """The sums over M of the n totals (n, k*C) that block(totals, scratch, *arrays) writes: -> (n, C)."""
     wide = _short_rows(arrays)
     blocks = _blocks(wide[0])
@@ -124,7 +134,7 @@ def _summed(block: Callable[..., Any], dtype: Any, arrays: list[Array], n: int) 
             for number in numbers:
                 block(totals[number], scratch, *(array[blocks[number]] for array in wide))
 
-    run(work, range(len(blocks)), arrays[0].size)
+    run(work, range(len(blocks)), walks * arrays[0].size)
     return _by_channel(totals, arrays[0])
 
 

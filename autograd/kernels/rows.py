@@ -17,6 +17,7 @@ __all__ = ["BLOCK", "Memory", "each_block_of_rows"]
 Memory = Callable[[str, tuple[int, ...], Any], np.ndarray]  # (name, shape, dtype) -> an array, as of Scratch
 
 BLOCK = 1 << 17  # numbers in a block
+_WALKS = 4  # through a block, at least, that softmax and layer normalization make
 
 
 def each_block_of_rows(function: Callable[[slice, Memory], None], shape: tuple[int, ...]) -> None:
@@ -36,7 +37,7 @@ def each_block_of_rows(function: Callable[[slice, Memory], None], shape: tuple[i
             for rows in blocks:
                 function(rows, scratch.array)
 
-    run(work, list(even(count, max(BLOCK // length, 1))), count * length)
+    run(work, list(even(count, max(BLOCK // length, 1))), _WALKS * count * length)
 
 
 def _new(name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -62,26 +62,29 @@ def channel_affine(x, scale, shift):
 
 channel_affine.vjp(
     lambda g, scale: g * scale,
-    lambda g, x: channel_products(g, x, np.zeros(x.shape[-1:], x.dtype))[1],
+    lambda g, x: channel_products(g, x, 0 * _ones(x), _ones(x))[1],
     lambda g: sum(g, _leading(g)),
 )
 
 
 @Op(outputs=("total", "along"))
-def channel_products(dy, x, mean):
-    """sum(dy) and sum(dy * (x - mean)) over all axes but the last: dy and x (.., C), mean (C,) -> (C,) and (C,).
+def channel_products(dy, x, mean, scale):
+    """sum(dy) and sum(dy * (x - mean) * scale) over all axes but the last: the gradients of `batch_norm`'s parameters.
+
+    dy and x (.., C), mean and scale (C,) -> (C,) and (C,).
 
     >>> import numpy as np
-    >>> channel_products(np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]]), np.array([3.0]))
-    (array([3.]), array([4.]))
+    >>> channel_products(np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]]), np.array([3.0]), np.array([10.0]))
+    (array([3.]), array([40.]))
     """
-    return kernel.products(_rows(dy), _rows(x), np.asarray(mean))
+    return kernel.products(_rows(dy), _rows(x), np.asarray(mean), np.asarray(scale))
 
 
 channel_products.vjp(
-    lambda g, x, mean: g[0] + g[1] * (x - mean),
-    lambda g, dy: g[1] * dy,
-    lambda g, dy: -g[1] * sum(dy, _leading(dy)),
+    lambda g, x, mean, scale: g[0] + g[1] * scale * (x - mean),
+    lambda g, dy, scale: g[1] * scale * dy,
+    lambda g, dy, scale: -g[1] * scale * sum(dy, _leading(dy)),
+    lambda g, dy, x, mean: g[1] * channel_products(dy, x, mean, _ones(x))[1],
 )
 
 
@@ -104,7 +107,7 @@ channel_sum.vjp(
     lambda g, by_x: g * by_x,
     lambda g, by_x: -by_x * sum(g, _leading(g)),
     lambda g, dy: sum(g * dy, _leading(dy)),
-    lambda g, x, mean: channel_products(g, x, mean)[1],
+    lambda g, x, mean: channel_products(g, x, mean, _ones(x))[1],
     lambda g: sum(g, _leading(g)),
 )
 
@@ -118,12 +121,12 @@ def _batch_norm_rule(g: Any, x: Any, weight: Any, mean: Any, var: Any, eps: floa
     gy, gmean, gvar = g
     count = x.size // x.shape[-1]
     scale = 1 / sqrt(var + eps)
-    g_bias, along = channel_products(gy, x, mean)
+    g_bias, g_weight = channel_products(gy, x, mean, scale)
     if not wanted[0]:
-        return None, along * scale, g_bias
+        return None, g_weight, g_bias
     slope = weight * scale
-    by_x = (2 * gvar - slope * scale * scale * along) / count
-    return channel_sum(gy, x, mean, slope, by_x, (gmean - slope * g_bias) / count), along * scale, g_bias
+    by_x = (2 * gvar - slope * scale * g_weight) / count
+    return channel_sum(gy, x, mean, slope, by_x, (gmean - slope * g_bias) / count), g_weight, g_bias
 
 
 batch_norm.vjp(_batch_norm_rule, inputs=3)
@@ -231,6 +234,11 @@ def _check_channels(op: str, x: Any, **vectors: Any) -> None:
 def _rows(x: Any) -> Any:
     """(.., C) -> (M, C)."""
     return np.asarray(x).reshape(-1, np.shape(x)[-1])
+
+
+def _ones(x: Any) -> Any:
+    """A one for each channel of x (.., C): (C,)."""
+    return np.ones(x.shape[-1:], x.dtype)
 
 
 def _leading(x: Any) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ def test_all_of_them_are_what_their_formulas_say(size, dtype, block, buffer):
         channels.rows_at_once.cache_clear()
         got_mean, got_var = channels.moments(x)
         scaled = channels.affine(x, slope, bias)
-        products = channels.products(g, x, mean)
+        products = [channels.products(g, x, mean, scale) for scale in (slope, 100 * slope)]  # each in its way
         combined = channels.combine(g, x, mean, slope, bias, constant)
         total = channels.sums(x)
         moved = x.copy()
@@ -41,8 +41,9 @@ def test_all_of_them_are_what_their_formulas_say(size, dtype, block, buffer):
     close(got_var, x.var(axis=0), dtype)
     close(scaled, x * slope + bias, dtype)
     close(moved, x + bias, dtype)
-    close(products[0] / len(x), g.sum(axis=0) / len(x), dtype)
-    close(products[1] / len(x), (g * (x - mean)).sum(axis=0) / len(x), dtype)
+    for factor, (sum_of_g, along) in zip((1, 100), products, strict=True):
+        close(sum_of_g / len(x), g.sum(axis=0) / len(x), dtype)
+        close(along / len(x) / factor, (g * (x - mean) * slope).sum(axis=0) / len(x), dtype)
     close(combined, slope * g + bias * (x - mean) + constant, dtype)
     close(total / len(x), x.sum(axis=0) / len(x), dtype)
 
@@ -88,7 +89,7 @@ def test_float16_counts_beyond_2048():
     assert mean.dtype == var.dtype == np.float16
     np.testing.assert_array_equal(mean, [1, 1])
     np.testing.assert_array_equal(var, [0, 0])
-    total, along = channels.products(x, x, np.zeros(2, np.float16))
+    total, along = channels.products(x, x, *np.float16([[0, 0], [1, 1]]))
     assert total.dtype == along.dtype == np.float16
     np.testing.assert_array_equal([total, along], np.float16(5000))
 
@@ -102,7 +103,7 @@ def test_threads_change_no_bits(monkeypatch):
     for n in (1, 2, 3):
         ag.set_num_threads(n)
         found.append([a.tobytes() for a in (*channels.moments(x), channels.affine(x, slope, bias),
-                                            *channels.products(g, x, mean),
+                                            *channels.products(g, x, mean, slope),
                                             channels.combine(g, x, mean, slope, bias, constant))])
     ag.set_num_threads(before)
     assert found[0] == found[1] == found[2]

@@ -169,11 +169,14 @@ def channel_affine(x: Array, scale: Array, shift: Array) -> Array:
     return out
 
 
-def channel_products(dy: Array, x: Array, mean: Array) -> tuple[Array, Array]:
-    """The sums of dy and of dy * (x - mean), a channel at a time."""
-    channels = [list(zip(dy[..., c].flat, x[..., c].flat, strict=True)) for c in range(len(mean))]
-    along = [math.fsum(d.item() * (v.item() - m.item()) for d, v in pairs) for pairs, m in zip(channels, mean, strict=True)]
-    return np.array([math.fsum(d.item() for d, _ in pairs) for pairs in channels]), np.array(along)
+def channel_products(dy: Array, x: Array, mean: Array, scale: Array) -> tuple[Array, Array]:
+    """The sums of dy and of dy * (x - mean) * scale, a channel at a time."""
+    total, along = np.zeros(mean.shape), np.zeros(mean.shape)
+    for c, (m, s) in enumerate(zip(mean, scale, strict=True)):
+        pairs = list(zip(dy[..., c].flat, x[..., c].flat, strict=True))
+        total[c] = math.fsum(d.item() for d, _ in pairs)
+        along[c] = math.fsum(d.item() * (v.item() - m.item()) * s.item() for d, v in pairs)
+    return total, along
 
 
 def channel_sum(dy: Array, x: Array, mean: Array, by_dy: Array, by_x: Array, constant: Array) -> Array:
