@@ -1,8 +1,8 @@
 """What batch normalization does with images: sums, products and affine maps of each channel, x (.., C).
 
-A row of C numbers is too short for NumPy's inner loops, so rows are taken several at a time: x (M, C) as (M / k, k * C),
-and a vector (C,) beside it k times: short rows for sums, long ones for the rest, see `rows_at_once`. All is done a block of rows at a time, so that each
-function walks through its arrays once, and sums are those of the blocks, added in order: the same bits for any number
+A row of C numbers is too short for NumPy's inner loops, so rows are taken several at a time: x (M, C) as
+(M / k, k * C), and a vector (C,) beside it k times; short rows for sums, long ones for the rest, see `rows_at_once`.
+All is done a block of rows at a time, and sums are those of the blocks, added in order: the same bits for any number
 of threads.
 """
 
@@ -29,8 +29,8 @@ _SHORT_BYTES = 2048  # of a shorter row, at the most: see `rows_at_once`
 def moments(x: Array) -> tuple[Array, Array]:
     """The mean and the (biased) variance of each channel: x (M, C) -> (C,) and (C,), of x's dtype.
 
-    From the sums of x and of its squares, which only read, where no mean is larger than 4 standard deviations. Else from
-    those of x less the mean that was found, which the first of them corrects. float16 counts in float32.
+    From the sums of x and of its squares, which only read, where no mean is larger than 4 standard deviations. Else
+    from those of x less the mean that was found, which the first of them corrects. float16 counts in float32.
 
     Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983, equations 1.3 and 1.7.
     """

@@ -97,7 +97,7 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
     dtype = np.result_type(x, dout)
     plan = _plan(len(x), window, shape, groups, _inner(dtype), _LEAST_PIXELS_WEIGHT_GRAD)
     douts = plan.pixels_of(dout)
-    weights, outs = (None, None) if convolve is None else (plan.weights(convolve[0]), plan.pixels_of(convolve[1]))
+    product_of = None if convolve is None else (plan.weights(convolve[0]), plan.pixels_of(convolve[1]))
     whole = plan.windows_of(x)
     steps = plan.steps()
     lanes = Lanes(len(steps), plan.weights_shape, plan.dtype)
@@ -112,8 +112,8 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
                 product = lanes.place(number, spare)
                 columns.weigh(seen, douts[:, step.pixels].astype(plan.dtype, copy=False), product)
                 lanes.add(number, product)
-                if outs is not None:
-                    columns.times(seen, weights, outs[:, step.pixels])
+                if product_of is not None:
+                    columns.times(seen, product_of[0], product_of[1][:, step.pixels])
 
     plan.run(work, range(len(steps)))
     band = plan.weights_back(lanes.total())
@@ -324,7 +324,7 @@ class _Columns:
             np.matmul(seen, weights, out=out)
 
     def weigh(self, seen: Array, dout: Array, dw: Array) -> None:
-        """Writes what it sees times dout (groups, pixels, O/groups), summed over pixels, to dw, `plan.weights_shape`."""
+        """Writes what it sees times dout (groups, pixels, O/groups), summed over pixels, to dw (`weights_shape`)."""
         if self._depthwise:
             images = dout.reshape(len(dout), *self._pixels)  # (C, pixels, 1) -> (C, images, rows, OW)
             np.einsum("cnhwij,cnhw->ijc", seen, images, out=dw)

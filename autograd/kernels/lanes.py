@@ -39,7 +39,7 @@ class Lanes:
         self._locks = [Lock() for _ in range(lanes)]
 
     def place(self, part: int, spare: Array) -> Array:
-        """Where a thread writes a part before it adds it: the first of a lane in the lane itself, else in its `spare`."""
+        """Where a thread writes a part before it adds it: the lane itself if it is the first there, else `spare`."""
         return self.sums[part] if part < len(self.sums) else spare
 
     def add(self, part: int, array: Array) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 __all__ = ["remembered"]
 
@@ -24,7 +24,7 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
     worked out
     (5, 5, 5)
     """
-    kept = lru_cache(maxsize=1024, typed=True)(function)
+    kept: Any = lru_cache(maxsize=1024, typed=True)(function)
 
     @wraps(function)
     def look_up(*args: P.args, **kwargs: P.kwargs) -> T:

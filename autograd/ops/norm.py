@@ -47,7 +47,7 @@ def batch_norm(x, weight, bias, eps=1e-5):
 
 @Op
 def channel_affine(x, scale, shift):
-    """x * scale + shift: x (.., C), scale and shift (C,) -> (.., C), in one walk: batch normalization by known averages.
+    """x * scale + shift: x (.., C), scale and shift (C,) -> (.., C). Batch normalization by known averages.
 
     Raises ValueError where scale or shift is not (C,).
 

@@ -335,7 +335,8 @@ SOFTMAX = [
 NORM = [
     case("batch_norm", lambda x, w, b: ag.batch_norm(x, w, b, eps=1e-3),
          lambda x, w, b: naive.batch_norm(x, w, b, eps=1e-3), normal(4, 2, 3), normal(3), normal(3), dtypes=REAL),
-    case("channel_affine", norm.channel_affine, naive.channel_affine, normal(4, 2, 3), normal(3), normal(3), dtypes=REAL),
+    case("channel_affine", norm.channel_affine, naive.channel_affine, normal(4, 2, 3), normal(3), normal(3),
+         dtypes=REAL),
     case("channel_products", norm.channel_products, naive.channel_products, normal(4, 2, 3), normal(4, 2, 3), normal(3),
          normal(3), dtypes=REAL),
     case("channel_products", norm.channel_products, naive.channel_products, normal(4, 2, 3), normal(4, 2, 3), normal(3),
