@@ -54,6 +54,7 @@ _new: Any = object.__new__
 _NUMPY_TYPES = frozenset([np.ndarray, np.float32, np.float64])
 _NUMBER_TYPES = frozenset([float, int, bool, complex, np.float64])  # np.float64 is one of Python's floats as well
 _PLAIN_TYPES = _NUMPY_TYPES | _NUMBER_TYPES
+_BESIDE_SCALARS = _PLAIN_TYPES - {complex}  # complex with np.float64, a float, is Python's own: 1j / 0 would raise
 _EXPLAINED = (ValueError, TypeError, IndexError)  # after these `_call` says what was given
 
 
@@ -287,7 +288,7 @@ class Op:
                 a = a[()]
             if x_node is not None:
                 needs = 0b101
-        elif type(x) not in _PLAIN_TYPES:
+        elif type(x) not in _BESIDE_SCALARS:
             return self._call((x, y), {}, mode)
         if type(y) is Tensor:
             y_node, b = y._node, y._array
@@ -295,7 +296,7 @@ class Op:
                 b = b[()]
             if y_node is not None:
                 needs |= 0b10
-        elif type(y) not in _PLAIN_TYPES:
+        elif type(y) not in _BESIDE_SCALARS:
             return self._call((x, y), {}, mode)
         found_tensor = type(x) is Tensor or type(y) is Tensor
         if not found_tensor and not (type(x) in _NUMPY_TYPES and type(y) in _NUMPY_TYPES):

@@ -1,7 +1,7 @@
 """What batch normalization does with images: sums, products and affine maps of each channel, x (.., C).
 
 A row of C numbers is too short for NumPy's inner loops, so rows are taken several at a time: x (M, C) as
-(M / k, k * C), and a vector (C,) beside it k times; short rows for sums, long ones for the rest, see `rows_at_once`.
+(M / k, k * C), and a vector (C,) beside it k times.
 All is done a block of rows at a time, and sums are those of the blocks, added in order: the same bits for any number
 of threads.
 """
@@ -16,21 +16,32 @@ from .blocks import BLOCK, repeated, run
 from .chunks import even
 from .memory import Scratch
 
-__all__ = ["affine", "combine", "in_each_row", "moments", "products", "rows_at_once", "sums"]
+__all__ = [
+    "affine",
+    "combine",
+    "in_each_row",
+    "is_near_zero",
+    "moments",
+    "normalize",
+    "products",
+    "rows_at_once",
+    "sums",
+]
 
 Array = np.ndarray[Any, Any]
 
 _BUFFER = 8192  # numbers in NumPy's buffers (np.getbufsize)
 _LEAST_ROWS = 4  # of that length, else to repeat the vector costs as much as it saves
-_DEVIATIONS = 4  # a mean of so many loses some 5 bits to sums that are not taken about it, and no more
 _SHORT_BYTES = 2048  # of a shorter row, at the most: see `rows_at_once`
+_SUMMED_WIDTH = 2048  # numbers in a row for sums: 128 rows in a block, so that none adds up more before it is exact
+_DEVIATIONS = 4  # see `is_near_zero`
 
 
 def moments(x: Array) -> tuple[Array, Array]:
     """The mean and the (biased) variance of each channel: x (M, C) -> (C,) and (C,), of x's dtype.
 
-    From the sums of x and of its squares, which only read, where no mean is larger than 4 standard deviations. Else
-    from those of x less the mean that was found, which the first of them corrects. float16 counts in float32.
+    From the sums of x and of its squares, which only read, where the means are near 0. Else from those of x less the
+    mean that was found, which the first of them corrects.
 
     Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983, equations 1.3 and 1.7.
     """
@@ -40,18 +51,40 @@ def moments(x: Array) -> tuple[Array, Array]:
         np.einsum("rk,rk->k", x, x, out=totals[1], dtype=totals.dtype)
 
     def centred_squares(totals: Array, scratch: Scratch, x: Array) -> None:
-        centred = scratch.array("centred", x.shape, totals.dtype)
-        in_each_row(np.subtract, x, mean, centred)
-        squares(totals, scratch, centred)
+        squares(totals, scratch, _less(x, about, totals.dtype, scratch))
 
-    exact = _exact(x.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):  # squares may overflow where centred ones do not
-        mean, square = _summed(squares, exact, [x], 2, walks=2) / exact(len(x))
+    with np.errstate(all="ignore"):  # squares may overflow where centred ones do not
+        mean, square = _summed(squares, x.dtype, [x], 2, walks=2) / len(x)
         var = square - mean * mean
-        if not (mean * mean <= _DEVIATIONS**2 * var).all():
-            rest, square = _summed(centred_squares, exact, [x], 2, walks=4) / exact(len(x))
-            mean, var = mean + rest, square - rest * rest
-    return mean.astype(x.dtype, copy=False), np.maximum(var, 0).astype(x.dtype, copy=False)  # below 0 by rounding
+        if not (np.isfinite(var) & (mean * mean <= _DEVIATIONS**2 * var)).all():
+            about = mean.astype(_exact(x.dtype))
+            rest, square = _summed(centred_squares, x.dtype, [x], 2, walks=4) / len(x)
+            mean, var = about + rest, square - rest * rest
+        return mean.astype(x.dtype), np.maximum(var, 0).astype(x.dtype)  # below 0 by rounding
+
+
+def is_near_zero(mean: Array, scale: Array) -> bool:
+    """Whether no mean is larger than 4 deviations, which are 1 / scale: (C,) and (C,).
+
+    Then what is done to x about 0 in place of about its mean is nearly as exact, some 4 bits are lost at the most, and
+    a walk is saved that writes x - mean.
+    """
+    with np.errstate(all="ignore"):  # float16 overflows at 65504
+        return bool((np.abs(mean * scale) <= _DEVIATIONS).all())
+
+
+def normalize(x: Array, mean: Array, scale: Array, weight: Array, bias: Array) -> Array:
+    """(x - mean) * scale * weight + bias for each channel: x (M, C), the others (C,) -> (M, C)."""
+
+    def centred(out: Array, x: Array, mean: Array, slope: Array, bias: Array) -> None:
+        np.subtract(x, mean, out=out)
+        out *= slope
+        out += bias
+
+    slope = scale * weight
+    if is_near_zero(mean, scale):
+        return affine(x, slope, bias - mean * slope)
+    return _mapped(centred, [x], [mean, slope, bias], walks=3)
 
 
 def affine(x: Array, scale: Array, shift: Array) -> Array:
@@ -64,28 +97,29 @@ def affine(x: Array, scale: Array, shift: Array) -> Array:
     return _mapped(block, [x], [scale, shift], walks=2)
 
 
-def products(g: Array, x: Array, mean: Array, scale: Array) -> tuple[Array, Array]:
-    """sum(g) and sum(g * (x - mean) * scale) for each channel: g and x (M, C), the others (C,) -> (C,) and (C,).
+def products(g: Array, x: Array, mean: Array, plain: bool) -> tuple[Array, Array]:
+    """sum(g) and sum(g * (x - mean)) for each channel: g and x (M, C), mean (C,) -> (C,) and (C,).
 
-    In a walk that only reads, as sum(g * x) - mean * sum(g), where no mean is larger than 4 / scale, as in `moments`.
+    plain  as sum(g * x) - mean * sum(g), in a walk that only reads
     """
 
-    def plain(totals: Array, scratch: Scratch, g: Array, x: Array) -> None:
+    def block(totals: Array, scratch: Scratch, g: Array, x: Array) -> None:
+        factor = x if plain else _less(x, mean, totals.dtype, scratch)
         np.add.reduce(g, axis=0, dtype=totals.dtype, out=totals[0])
-        np.einsum("rk,rk->k", g, x, out=totals[1], dtype=totals.dtype)
+        np.einsum("rk,rk->k", factor, g, out=totals[1], dtype=totals.dtype)
 
-    def centred(totals: Array, scratch: Scratch, g: Array, x: Array) -> None:
-        apart = scratch.array("centred", x.shape, totals.dtype)
-        in_each_row(np.subtract, x, mean, apart)
-        plain(totals, scratch, g, apart)
-
-    dtype = np.result_type(g, x, mean, scale)
-    if (np.abs(mean * scale) <= _DEVIATIONS).all():
-        total, along = _summed(plain, _exact(dtype), [g, x], 2, walks=2)
+    dtype = np.result_type(g, x, mean)
+    total, along = _summed(block, dtype, [g, x], 2, walks=2 if plain else 4)
+    if plain:
         along -= mean * total
-    else:
-        total, along = _summed(centred, _exact(dtype), [g, x], 2, walks=4)
-    return total.astype(dtype, copy=False), (along * scale).astype(dtype, copy=False)
+    return total.astype(dtype), along.astype(dtype)
+
+
+def _less(x: Array, mean: Array, dtype: Any, scratch: Scratch) -> Array:
+    """x - mean in the thread's scratch: x (r, k*C), mean (C,) -> (r, k*C)."""
+    out = scratch.array("centred", x.shape, dtype)
+    in_each_row(np.subtract, x, mean, out)
+    return out
 
 
 def combine(g: Array, x: Array, mean: Array, by_g: Array, by_x: Array, constant: Array) -> Array:
@@ -120,14 +154,22 @@ def _mapped(block: Callable[..., None], arrays: list[Array], vectors: list[Array
 
 def sums(x: Array) -> Array:
     """The sum of each channel: x (M, C) -> (C,), of x's dtype."""
-    return _summed(lambda totals, scratch, x: np.add.reduce(x, axis=0, out=totals[0]), x.dtype, [x], 1, walks=1)[0]
+    (total,) = _summed(lambda totals, scratch, x: np.add.reduce(x, axis=0, out=totals[0]), x.dtype, [x], 1, walks=1)
+    return total.astype(x.dtype)
 
 
-def _summed(block: Callable[..., Any], dtype: Any, arrays: list[Array], n: int, walks: int) -> Array:
-    """The sums over M of the n totals (n, k*C) that block(totals, scratch, *arrays) writes: -> (n, C)."""
-    wide = _short_rows(arrays)
+def _summed(block: Callable[..., Any], dtype: np.dtype[Any], arrays: list[Array], n: int, walks: int) -> Array:
+    """The sums over M of the n totals (n, k*C) that block(totals, scratch, *arrays) writes: -> (n, C), in double.
+
+    Totals are in the dtype, float16 in float32, which stops counting at 2048.
+    """
+    count, channels = arrays[0].shape
+    k = max(_SUMMED_WIDTH // channels, 1)
+    whole = count - count % k
+    arrays = [np.ascontiguousarray(array) for array in arrays]
+    wide = [array[:whole].reshape(whole // k, k * channels) for array in arrays]  # (M, C) -> (M / k, k*C)
     blocks = _blocks(wide[0])
-    totals = np.empty((len(blocks), n, wide[0].shape[1]), dtype)
+    totals = np.empty((len(blocks), n, k * channels), _exact(dtype))
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
@@ -135,18 +177,19 @@ def _summed(block: Callable[..., Any], dtype: Any, arrays: list[Array], n: int, 
                 block(totals[number], scratch, *(array[blocks[number]] for array in wide))
 
     run(work, range(len(blocks)), walks * arrays[0].size)
-    return _by_channel(totals, arrays[0])
+    double = np.result_type(totals, np.float64)
+    by_place = np.add.reduce(totals, axis=0, dtype=double).reshape(n, k, channels)  # (blocks, n, k*C) -> (n, k, C)
+    found = np.add.reduce(by_place, axis=1)
+    if whole < count:
+        rest = np.empty((n, channels), totals.dtype)
+        with Scratch() as scratch:
+            block(rest, scratch, *(array[whole:] for array in arrays))
+        found += rest
+    return found
 
 
-def _by_channel(totals: Array, x: Array) -> Array:
-    """The sums by channel of n totals of blocks of x (M, C): (blocks, n, k*C) -> (n, k*C) -> (n, k, C) -> (n, C)."""
-    total = totals[0] if len(totals) == 1 else np.add.reduce(totals, axis=0)
-    return np.add.reduce(total.reshape(len(total), -1, x.shape[1]), axis=1)
-
-
-def _exact(dtype: np.dtype[Any]) -> Any:
-    """The type to sum in: float16 stops counting at 2048."""
-    return np.float32 if dtype == np.float16 else dtype.type
+def _exact(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
 def in_each_row(function: np.ufunc, x: Array, row: Array, out: Array) -> None:
@@ -174,21 +217,15 @@ def rows_at_once(count: int, channels: int, itemsize: int) -> int:
 def _short(count: int, row_bytes: int) -> int:
     """How many of `count` rows make one of at most 2 kB: the largest k = 1, 2, 4, .. that divides count and fits.
 
-    Sums gain nothing by longer rows, of which many are left to be added. And rows that go through a buffer (see
-    `rows_at_once`) must not be longer: glibc copies more by `rep movsb`, which on some processors (Zen 3) takes 1.5 ns
-    a number in place of 0.1 where the target is up to 32 bytes ahead of the source, modulo 4096: often, for allocators
-    put 16 bytes before an array. With rows of 4 kB batch normalization took 0.6 in place of 0.4 ms, or 1.3.
+    Rows that go through a buffer must not be longer: glibc copies more by `rep movsb`, which on some processors (Zen 3)
+    takes 1.5 ns a number in place of 0.1 where the target is up to 32 bytes ahead of the source, modulo 4096: often,
+    for allocators put 16 bytes before an array. With rows of 4 kB batch normalization took 0.6 in place of 0.4 ms, or
+    1.3.
     """
     k = 1
     while row_bytes and count % (2 * k) == 0 and 2 * k * row_bytes <= _SHORT_BYTES:
         k *= 2
     return k
-
-
-def _short_rows(arrays: list[Array]) -> list[Array]:
-    count, channels = arrays[0].shape
-    k = _short(count, channels * max(array.itemsize for array in arrays))
-    return [_wide(array, k) for array in arrays]
 
 
 def _wide(array: Array, k: int) -> Array:

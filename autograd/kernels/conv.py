@@ -6,13 +6,13 @@ shapes and dtypes alone, never on timing or the number of threads, so the same c
 Arrays are NHWC, weights (KH, KW, C / groups, O). All is linear: complex numbers are not conjugated.
 """
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from . import im2col, winograd
 from .phases import phases
+from .remembered import remembered
 from .window import Window
 
 __all__ = ["METHODS", "conv2d", "conv2d_grads", "conv2d_input_grad", "conv2d_weight_grad"]
@@ -43,7 +43,7 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1,
     return im2col.conv2d(x, w, b, window, groups)
 
 
-@lru_cache(maxsize=1024)
+@remembered
 def _conv2d_by_winograd(x: Shape, x_dtype: DType, w: Shape, w_dtype: DType, b: tuple[Shape, DType] | None,
                         window: Window, groups: int, method: str) -> bool:
     """Whether Winograd's way is to be taken, of the shapes and dtypes of x, w and b; raises if they do not fit."""
@@ -111,7 +111,7 @@ def conv2d_grads(x: Array, dout: Array, w: Array, window: Window, groups: int = 
     return dx, _mirror(dw, groups)  # which undoes itself
 
 
-@lru_cache(maxsize=1024)
+@remembered
 def _joint_way(x: Shape, dout: Shape, w: Shape, dtypes: tuple[DType, ...], window: Window, groups: int,
                method: str) -> tuple[Window | None, bool]:
     """The window over dout that has both gradients, None if there is none, and whether Winograd's way is to be taken.

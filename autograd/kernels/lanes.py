@@ -17,7 +17,8 @@ class Lanes:
 
     Parts go to the lanes in turns, 0 1 2 3 0 1 2 .., and within a lane they are added in order, so rounding does not
     depend on which thread was first. Nobody waits for his turn: a part that comes too early is put aside, and added by
-    whoever ends the wait for it. Where parts are handed out in order few come early.
+    whoever ends the wait for it. Where parts are handed out in order few come early; if a thread stands still, those of
+    its lane do, a quarter of all.
 
     sums  (lanes, *shape); the whole is the sum of them, see `total`
 

@@ -13,7 +13,8 @@ T = TypeVar("T")
 def remembered(function: Callable[P, T]) -> Callable[P, T]:
     """The function with its last 1024 results kept; arguments that cannot be looked up, such as lists, are allowed.
 
-    Arguments that are equal but of different types (1, 1.0 and True) count as different; errors are not kept.
+    Arguments that are equal but of different types (1, 1.0 and True) count as different, inside of a tuple they do not;
+    errors are not kept.
 
     >>> @remembered
     ... def total(shape):
@@ -30,7 +31,8 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
     def look_up(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return kept(*args, **kwargs)
-        except TypeError:  # of the look-up; or of the function, which raises it again
-            return function(*args, **kwargs)
+        except TypeError:  # of the look-up; or of the function, which raises it again below, with nothing behind it
+            pass
+        return function(*args, **kwargs)
 
     return look_up

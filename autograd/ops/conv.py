@@ -203,7 +203,7 @@ def _check(op: str, name: str, x: tuple, w: tuple, groups: int) -> None:
     if len(x) != 4 or len(w) != 4:
         raise ValueError(f"{op}: {name} must be (N, H, W, C) and w (KH, KW, C / groups, O), got {name} {x} and w {w}"
                          + ("; add the batch axis with x[None]" if len(x) == 3 else ""))
-    if not isinstance(groups, (int, np.integer)) or groups < 1:
+    if not isinstance(groups, (int, np.integer)) or isinstance(groups, bool) or groups < 1:
         raise ValueError(f"{op}: groups must be an integer of at least 1, got {groups!r}")
     if x[3] == w[2] * groups and w[3] and not w[3] % groups:
         return
@@ -244,7 +244,7 @@ def _check_transpose(x: tuple, w: tuple, b: tuple | None, groups: int) -> None:
     op, given = "conv_transpose2d", f"(x {x}, w {w}, groups {groups})"
     if len(x) != 4 or len(w) != 4:
         raise ValueError(f"{op}: x must be (N, H, W, C) and w (KH, KW, O, C / groups), got x {x} and w {w}")
-    if not isinstance(groups, (int, np.integer)) or groups < 1:
+    if not isinstance(groups, (int, np.integer)) or isinstance(groups, bool) or groups < 1:
         raise ValueError(f"{op}: groups must be an integer of at least 1, got {groups!r}")
     if x[3] != w[3] * groups:
         raise ValueError(f"{op}: x has {x[3]} channels but w expects {w[3] * groups} {given}; images are NHWC, "

@@ -9,6 +9,7 @@ import numpy as np
 from ..kernels import channels as kernel
 from ..kernels import layer_norm as layers
 from ..op import Op
+from ..tensor import value_of
 from .elementwise import refuse_complex, sqrt
 from .reduce import mean, sum, var
 
@@ -39,9 +40,7 @@ def batch_norm(x, weight, bias, eps=1e-5):
         raise ValueError(f"batch_norm: x {x.shape} has no elements to take a mean of")
     rows = _rows(x if x.dtype.kind == "f" else x.astype(np.float64))
     mean, var = kernel.moments(rows)
-    slope = weight / np.sqrt(var + eps)
-    # (x - mean) * slope + bias in one walk less, and as exact as x is, which was rounded by as much when it was made
-    out = kernel.affine(rows, slope, bias - mean * slope)
+    out = kernel.normalize(rows, mean, 1 / np.sqrt(var + eps), weight, bias)
     return out.reshape(x.shape), mean, var  # (M, C) -> (.., C)
 
 
@@ -62,29 +61,28 @@ def channel_affine(x, scale, shift):
 
 channel_affine.vjp(
     lambda g, scale: g * scale,
-    lambda g, x: channel_products(g, x, 0 * _ones(x), _ones(x))[1],
+    lambda g, x: channel_products(g, x, np.zeros(x.shape[-1:], x.dtype), plain=True)[1],
     lambda g: sum(g, _leading(g)),
 )
 
 
 @Op(outputs=("total", "along"))
-def channel_products(dy, x, mean, scale):
-    """sum(dy) and sum(dy * (x - mean) * scale) over all axes but the last: the gradients of `batch_norm`'s parameters.
+def channel_products(dy, x, mean, plain=False):
+    """sum(dy) and sum(dy * (x - mean)) over all axes but the last: dy and x (.., C), mean (C,) -> (C,) and (C,).
 
-    dy and x (.., C), mean and scale (C,) -> (C,) and (C,).
+    plain  the second as sum(dy * x) - mean * sum(dy), in a third of the time, for means near 0
 
     >>> import numpy as np
-    >>> channel_products(np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]]), np.array([3.0]), np.array([10.0]))
-    (array([3.]), array([40.]))
+    >>> channel_products(np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]]), np.array([3.0]))
+    (array([3.]), array([4.]))
     """
-    return kernel.products(_rows(dy), _rows(x), np.asarray(mean), np.asarray(scale))
+    return kernel.products(_rows(dy), _rows(x), np.asarray(mean), plain)
 
 
 channel_products.vjp(
-    lambda g, x, mean, scale: g[0] + g[1] * scale * (x - mean),
-    lambda g, dy, scale: g[1] * scale * dy,
-    lambda g, dy, scale: -g[1] * scale * sum(dy, _leading(dy)),
-    lambda g, dy, x, mean: g[1] * channel_products(dy, x, mean, _ones(x))[1],
+    lambda g, x, mean: g[0] + g[1] * (x - mean),
+    lambda g, dy: g[1] * dy,
+    lambda g, dy: -g[1] * sum(dy, _leading(dy)),
 )
 
 
@@ -107,7 +105,7 @@ channel_sum.vjp(
     lambda g, by_x: g * by_x,
     lambda g, by_x: -by_x * sum(g, _leading(g)),
     lambda g, dy: sum(g * dy, _leading(dy)),
-    lambda g, x, mean: channel_products(g, x, mean, _ones(x))[1],
+    lambda g, x, mean: channel_products(g, x, mean)[1],
     lambda g: sum(g, _leading(g)),
 )
 
@@ -121,12 +119,12 @@ def _batch_norm_rule(g: Any, x: Any, weight: Any, mean: Any, var: Any, eps: floa
     gy, gmean, gvar = g
     count = x.size // x.shape[-1]
     scale = 1 / sqrt(var + eps)
-    g_bias, g_weight = channel_products(gy, x, mean, scale)
+    g_bias, along = channel_products(gy, x, mean, kernel.is_near_zero(value_of(mean), value_of(scale)))
     if not wanted[0]:
-        return None, g_weight, g_bias
+        return None, along * scale, g_bias
     slope = weight * scale
-    by_x = (2 * gvar - slope * scale * g_weight) / count
-    return channel_sum(gy, x, mean, slope, by_x, (gmean - slope * g_bias) / count), g_weight, g_bias
+    by_x = (2 * gvar - slope * scale * scale * along) / count
+    return channel_sum(gy, x, mean, slope, by_x, (gmean - slope * g_bias) / count), along * scale, g_bias
 
 
 batch_norm.vjp(_batch_norm_rule, inputs=3)
@@ -234,11 +232,6 @@ def _check_channels(op: str, x: Any, **vectors: Any) -> None:
 def _rows(x: Any) -> Any:
     """(.., C) -> (M, C)."""
     return np.asarray(x).reshape(-1, np.shape(x)[-1])
-
-
-def _ones(x: Any) -> Any:
-    """A one for each channel of x (.., C): (C,)."""
-    return np.ones(x.shape[-1:], x.dtype)
 
 
 def _leading(x: Any) -> tuple[int, ...]:

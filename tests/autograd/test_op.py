@@ -186,6 +186,14 @@ def test_python_numbers_reach_the_forward_of_an_op_as_they_are():
     assert cubed(10**7) == 10**21
 
 
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_a_complex_number_beside_a_tensor_of_one_number_is_not_divided_as_python_does(requires_grad):
+    zero = ag.Tensor(np.float64(0.0), requires_grad=requires_grad)
+    with np.errstate(all="ignore"):
+        assert np.isinf(((1 + 2j) / zero).data.real)
+        assert ((1 + 2j) * zero).data == 0
+
+
 @given(st.complex_numbers(allow_infinity=True), st.complex_numbers(allow_infinity=True))
 def test_recording_changes_no_bit_of_complex_numbers(x, y):
     x, y = ag.Tensor(x, requires_grad=True, dtype=complex), ag.Tensor(y, dtype=complex)

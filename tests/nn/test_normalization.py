@@ -168,3 +168,12 @@ def test_reprs():
     assert repr(nn.BatchNorm1d(8)) == "BatchNorm1d(8, eps=1e-05, momentum=0.1)"
     assert repr(nn.LayerNorm(8)) == "LayerNorm(8, eps=1e-05)"
     assert repr(nn.LayerNorm((4, 8))) == "LayerNorm((4, 8), eps=1e-05)"
+
+
+@pytest.mark.parametrize("value", [0.0, 3.3, 10.0, 255.0, 3e4])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_constant_channel_becomes_its_bias(value, dtype):
+    x = np.full((8, 2), min(value, 3e4), dtype)  # float16 ends at 65504
+    x[:, 1] = np.arange(8)  # beside one that is not constant
+    y, _, _ = ag.batch_norm(x, np.ones(2, dtype), np.full(2, 0.5, dtype))
+    np.testing.assert_array_equal(y[:, 0], 0.5)

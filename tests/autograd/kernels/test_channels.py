@@ -30,7 +30,8 @@ def test_all_of_them_are_what_their_formulas_say(size, dtype, block, buffer):
         channels.rows_at_once.cache_clear()
         got_mean, got_var = channels.moments(x)
         scaled = channels.affine(x, slope, bias)
-        products = [channels.products(g, x, mean, scale) for scale in (slope, 100 * slope)]  # each in its way
+        products = [channels.products(g, x, mean, plain) for plain in (False, True)]
+        normalized = [channels.normalize(x, mean + far, slope, bias, constant) for far in (0, 100)]  # each in its way
         combined = channels.combine(g, x, mean, slope, bias, constant)
         total = channels.sums(x)
         moved = x.copy()
@@ -41,9 +42,11 @@ def test_all_of_them_are_what_their_formulas_say(size, dtype, block, buffer):
     close(got_var, x.var(axis=0), dtype)
     close(scaled, x * slope + bias, dtype)
     close(moved, x + bias, dtype)
-    for factor, (sum_of_g, along) in zip((1, 100), products, strict=True):
+    for sum_of_g, along in products:
         close(sum_of_g / len(x), g.sum(axis=0) / len(x), dtype)
-        close(along / len(x) / factor, (g * (x - mean) * slope).sum(axis=0) / len(x), dtype)
+        close(along / len(x), (g * (x - mean)).sum(axis=0) / len(x), dtype)
+    for far, got in zip((0, 100), normalized, strict=True):
+        close(got / (1 + far), ((x - mean - far) * slope * bias + constant) / (1 + far), dtype)
     close(combined, slope * g + bias * (x - mean) + constant, dtype)
     close(total / len(x), x.sum(axis=0) / len(x), dtype)
 
@@ -76,6 +79,21 @@ def test_a_large_mean_does_not_spoil_the_variance(deviations, seed, dtype):
     close(var, x.astype(np.float64).var(axis=0), dtype)
 
 
+@pytest.mark.parametrize("shape", [(262143, 3), (87381, 3), (60543, 64), (32768, 16)])
+def test_many_rows_in_odd_numbers_are_added_up_exactly(shape):
+    """Of two values, whose sums round in one direction for long; the mean is as large as the plain way takes."""
+    x = (3.9 + np.where(np.random.default_rng(0).random(shape) < 0.5, 1, -1)).astype(np.float32)
+    g = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    mean, var = channels.moments(x)
+    wide = x.astype(np.float64)
+    np.testing.assert_allclose(mean, wide.mean(axis=0), rtol=2e-6)
+    np.testing.assert_allclose(var, wide.var(axis=0), rtol=1e-4)
+    scale = np.abs(g).sum(axis=0)
+    for plain in (False, True):
+        _, along = channels.products(g, x, mean, plain)
+        assert (np.abs(along - (g * (wide - mean)).sum(axis=0)) < 1e-6 * scale).all()
+
+
 def test_the_variance_does_not_overflow_where_squares_about_the_mean_do_not():
     x = (1e20 + 1e16 * np.random.default_rng(0).standard_normal((4096, 2))).astype(np.float32)
     mean, var = channels.moments(x)
@@ -89,7 +107,7 @@ def test_float16_counts_beyond_2048():
     assert mean.dtype == var.dtype == np.float16
     np.testing.assert_array_equal(mean, [1, 1])
     np.testing.assert_array_equal(var, [0, 0])
-    total, along = channels.products(x, x, *np.float16([[0, 0], [1, 1]]))
+    total, along = channels.products(x, x, np.zeros(2, np.float16), plain=True)
     assert total.dtype == along.dtype == np.float16
     np.testing.assert_array_equal([total, along], np.float16(5000))
 
@@ -103,7 +121,7 @@ def test_threads_change_no_bits(monkeypatch):
     for n in (1, 2, 3):
         ag.set_num_threads(n)
         found.append([a.tobytes() for a in (*channels.moments(x), channels.affine(x, slope, bias),
-                                            *channels.products(g, x, mean, slope),
+                                            *channels.products(g, x, mean, False), *channels.products(g, x, mean, True),
                                             channels.combine(g, x, mean, slope, bias, constant))])
     ag.set_num_threads(before)
     assert found[0] == found[1] == found[2]

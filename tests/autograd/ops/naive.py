@@ -169,13 +169,13 @@ def channel_affine(x: Array, scale: Array, shift: Array) -> Array:
     return out
 
 
-def channel_products(dy: Array, x: Array, mean: Array, scale: Array) -> tuple[Array, Array]:
-    """The sums of dy and of dy * (x - mean) * scale, a channel at a time."""
+def channel_products(dy: Array, x: Array, mean: Array) -> tuple[Array, Array]:
+    """The sums of dy and of dy * (x - mean), a channel at a time."""
     total, along = np.zeros(mean.shape), np.zeros(mean.shape)
-    for c, (m, s) in enumerate(zip(mean, scale, strict=True)):
+    for c, m in enumerate(mean):
         pairs = list(zip(dy[..., c].flat, x[..., c].flat, strict=True))
         total[c] = math.fsum(d.item() for d, _ in pairs)
-        along[c] = math.fsum(d.item() * (v.item() - m.item()) * s.item() for d, v in pairs)
+        along[c] = math.fsum(d.item() * (v.item() - m.item()) for d, v in pairs)
     return total, along
 
 
