@@ -259,37 +259,40 @@ class _Blas:
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self._libraries: list[_Limit] | None = None  # looked up when first needed: that costs a millisecond
+        self._libraries: list[_Limit] = []
+        self._looked = False  # for them, when first needed: that costs a millisecond
         self._before: list[int] = []
         self._regions = 0
 
     def can_be_limited(self) -> bool:
-        if self._libraries is None:
+        if not self._looked:
             self._libraries = _blas_libraries()
+            self._looked = True
         return bool(self._libraries)
 
     def __enter__(self) -> None:
         with self.lock:
             if not self._regions:
-                self._before = [library.get() for library in self._libraries or []]
-                self._set([1] * len(self._before))
+                self._before = [get() for get, _ in self._libraries]
+                for _, limit in self._libraries:
+                    limit(1)
             self._regions += 1
 
     def __exit__(self, *error: object) -> None:
         with self.lock:
             self._regions -= 1
             if not self._regions:
-                self._set(self._before)
+                self._restore()
 
-    def _set(self, numbers: list[int]) -> None:
-        for library, n in zip(self._libraries or [], numbers, strict=True):
-            library.set(n)
+    def _restore(self) -> None:
+        for (_, limit), n in zip(self._libraries, self._before, strict=True):
+            limit(n)
 
     def after_fork(self) -> None:
         """In the child, where the threads are gone that were in a region."""
         self.lock = Lock()
         if self._regions:
-            self._set(self._before)
+            self._restore()
         self._regions = 0
 
 
