@@ -241,9 +241,10 @@ class Op:
     # ------------------------------------------------------------------ calling
 
     def __call__(self, *args: Any, **params: Any) -> Any:
-        if params or len(args) != self._quick:
-            return self._observed(args, params, current_mode())
-        return self._of_one(args[0]) if len(args) == 1 else self.of_two(args[0], args[1])
+        if not params and len(args) == self._quick:
+            return self._of_one(args[0]) if len(args) == 1 else self.of_two(args[0], args[1])
+        mode = current_mode()
+        return self._call(args, params, mode) if mode.observer is None else self._observed(args, params, mode)
 
     def _observed(self, args: tuple, params: dict, mode: Mode) -> Any:
         if mode.observer is None:
@@ -489,7 +490,10 @@ def _wrap_plain(op: Op, out: Any) -> Any:
     array = out if type(out) is _ndarray else _asarray(out)
     if array.dtype.hasobject:
         raise TypeError(f"{op.name}: an argument is an array of objects; give an array of numbers")
-    return wrap(array, None)
+    tensor = _new(Tensor)  # here and not by wrap(...), as in `_recorded`
+    tensor._array = array
+    tensor._node = tensor._grad = None
+    return tensor
 
 
 def _wrap_outputs(plan: Plan, parents: tuple, params: dict, saved: tuple, outs: tuple, scope: str) -> tuple:

@@ -194,9 +194,15 @@ def _exact(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def in_each_row(function: np.ufunc, x: Array, row: Array, out: Array) -> None:
     """function(x, row, out=out) in the calling thread: x and out (.., C) or (.., n*C), contiguous, row (C,)."""
-    k = rows_at_once(x.size // max(len(row), 1), len(row), out.itemsize)
-    wide = x.size // max(k * len(row), 1), k * len(row)
+    k, wide = _wide_shape(x.size, len(row), out.itemsize)
     function(x.reshape(wide), repeated(row, k), out=out.reshape(wide))  # (.., C) -> (M / k, k*C)
+
+
+@lru_cache(maxsize=1024)
+def _wide_shape(size: int, channels: int, itemsize: int) -> tuple[int, tuple[int, int]]:
+    """How many rows of an array of that size are taken as one, k, and the shape (M / k, k*C) that it has then."""
+    k = rows_at_once(size // max(channels, 1), channels, itemsize)
+    return k, (size // max(k * channels, 1), k * channels)
 
 
 @lru_cache(maxsize=1024)

@@ -349,6 +349,8 @@ class _Columns:
 
 def _by_group(rows: Array, groups: int) -> Array:
     """(M, groups * channels) -> (groups, M, channels), a view."""
+    if groups == 1:
+        return rows[None]
     return rows.reshape(len(rows), groups, rows.shape[1] // groups).swapaxes(0, 1)
 
 

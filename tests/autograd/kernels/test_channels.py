@@ -28,6 +28,7 @@ def test_all_of_them_are_what_their_formulas_say(size, dtype, block, buffer):
         patch.setattr(channels, "BLOCK", block)  # several blocks, also of single rows
         patch.setattr(channels, "_BUFFER", buffer)  # long rows, too
         channels.rows_at_once.cache_clear()
+        channels._wide_shape.cache_clear()
         got_mean, got_var = channels.moments(x)
         scaled = channels.affine(x, slope, bias)
         products = [channels.products(g, x, mean, plain) for plain in (False, True)]
@@ -37,6 +38,7 @@ def test_all_of_them_are_what_their_formulas_say(size, dtype, block, buffer):
         moved = x.copy()
         channels.in_each_row(np.add, x, bias, moved)
     channels.rows_at_once.cache_clear()
+    channels._wide_shape.cache_clear()
     g, x, mean, slope, bias, constant = wide
     close(got_mean, x.mean(axis=0), dtype)
     close(got_var, x.var(axis=0), dtype)
