@@ -182,7 +182,7 @@ leave = _mode.reset
 
 
 def _inside(outer: str, name: str) -> str:
-    return f"{outer}/{name}" if outer and name else outer or name
+    return f"{outer}/{name}" if outer else name
 
 
 class _Nested(Observer):

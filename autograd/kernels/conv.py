@@ -6,6 +6,8 @@ shapes and dtypes alone, never on timing or the number of threads, so the same c
 Arrays are NHWC, weights (KH, KW, C / groups, O). All is linear: complex numbers are not conjugated.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,12 @@ from .phases import phases
 from .remembered import remembered
 from .window import Window
 
-__all__ = ["METHODS", "conv2d", "conv2d_grads", "conv2d_input_grad", "conv2d_weight_grad"]
+__all__ = ["METHODS", "conv2d", "conv2d_for", "conv2d_grads", "conv2d_input_grad", "conv2d_weight_grad", "kind_of"]
 
 Array = np.ndarray[Any, Any]
 DType = np.dtype[Any]
 Shape = tuple[int, ...]
+Kind = tuple[Shape, DType]
 
 METHODS = ("auto", "im2col", "winograd")
 
@@ -37,22 +40,26 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1,
     array([[4., 4.],
            [4., 4.]])
     """
-    b_kind = None if b is None else (b.shape, b.dtype)
-    if _conv2d_by_winograd(x.shape, x.dtype, w.shape, w.dtype, b_kind, window, groups, method):
-        return winograd.conv2d(x, w, b, window)
-    return im2col.conv2d(x, w, b, window, groups)
+    return conv2d_for(x.shape, x.dtype, w.shape, w.dtype, kind_of(b), window, groups, method)(x, w, b)
+
+
+def kind_of(b: Array | None) -> Kind | None:
+    """What `conv2d_for` asks of a bias."""
+    return None if b is None else (b.shape, b.dtype)
 
 
 @remembered
-def _conv2d_by_winograd(x: Shape, x_dtype: DType, w: Shape, w_dtype: DType, b: tuple[Shape, DType] | None,
-                        window: Window, groups: int, method: str) -> bool:
-    """Whether Winograd's way is to be taken, of the shapes and dtypes of x, w and b; raises if they do not fit."""
+def conv2d_for(x: Shape, x_dtype: DType, w: Shape, w_dtype: DType, b: Kind | None, window: Window, groups: int,
+               method: str) -> Callable[[Array, Array, Array | None], Array]:
+    """The function of x, w and b that is `conv2d` for these shapes and dtypes; raises if they do not fit."""
     _check_weights("conv2d", w, window, groups)
     _check("conv2d", "x", x, (*window.size, w[2] * groups))
     if b is not None and b[0] != w[3:]:
         raise ValueError(f"conv2d: b has shape {b[0]} but w {w} has {w[3]} outputs")
     dtypes = (x_dtype, w_dtype) if b is None else (x_dtype, w_dtype, b[1])
-    return _by_winograd("conv2d", method, x[0], window, w, groups, dtypes)
+    if _by_winograd("conv2d", method, x[0], window, w, groups, dtypes):
+        return partial(winograd.conv2d, window=window)
+    return partial(im2col.conv2d, plan=im2col.conv2d_plan(x[0], window, w, groups, np.result_type(*dtypes)))
 
 
 def conv2d_input_grad(dout: Array, w: Array, window: Window, groups: int = 1, method: str = "auto") -> Array:

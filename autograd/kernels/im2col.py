@@ -16,7 +16,6 @@ depend on shapes alone and sums are taken in a fixed order: the same bits on eac
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -31,7 +30,7 @@ from .padded import Padded
 from .threads import SMALL_PRODUCT, one_blas_thread, share
 from .window import Window
 
-__all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_weight_grad"]
+__all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_plan", "conv2d_weight_grad"]
 
 Array = np.ndarray[Any, Any]
 
@@ -41,23 +40,21 @@ _LEAST_PIXELS_WEIGHT_GRAD = 1024  # else adding up the products of the chunks co
 _LEAST_SHARED = 300_000  # nanoseconds of work: below, threads cost as much as they save
 
 
-def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1) -> Array:
-    """The 2-D convolution (cross-correlation) of x with w, plus b.
+def conv2d(x: Array, w: Array, b: Array | None, plan: "_Plan") -> Array:
+    """The 2-D convolution (cross-correlation) of x with w, plus b, by a plan that is made for their shapes and dtypes.
 
-    x (N, H, W, C), w (KH, KW, C / groups, O), b (O,) or None -> (N, OH, OW, O), of the dtype that NumPy
-    promotes the arguments to.
+    x (N, H, W, C), w (KH, KW, C / groups, O), b (O,) or None -> (N, OH, OW, O), of the plan's `result` dtype.
 
     >>> from autograd.kernels.window import resolve
     >>> window = resolve("conv2d", size=(3, 3), kernel=2, stride=1, padding=0)
-    >>> conv2d(np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1)), None, window)[0, :, :, 0]
+    >>> x, w = np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1))
+    >>> conv2d(x, w, None, conv2d_plan(1, window, w.shape, groups=1, dtype=x.dtype))[0, :, :, 0]
     array([[4., 4.],
            [4., 4.]])
     """
-    dtype = np.result_type(x, w) if b is None else np.result_type(x, w, b)
-    plan = _plan(len(x), window, w.shape, groups, _inner(dtype), _LEAST_PIXELS)
     weights = plan.weights(w)
-    pixels = np.empty((plan.pixels, plan.outputs), dtype)
-    products = _by_group(pixels, groups)
+    pixels = np.empty((plan.pixels, plan.outputs), plan.result)
+    products = _by_group(pixels, plan.groups)
     whole = plan.windows_of(x)
 
     def work(steps: Iterator[Step]) -> None:
@@ -70,7 +67,12 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1)
                     in_each_row(np.add, part, b, part)  # here, while the chunk is in the cache
 
     plan.run(work, plan.steps())
-    return pixels.reshape(len(x), *window.out, w.shape[3])  # (N*OH*OW/block, block*O) -> (N, OH, OW, O)
+    return pixels.reshape(plan.out_shape)  # (N*OH*OW/block, block*O) -> (N, OH, OW, O)
+
+
+def conv2d_plan(images: int, window: Window, w_shape: tuple[int, ...], groups: int, dtype: np.dtype[Any]) -> "_Plan":
+    """The plan of `conv2d` for so many images, and a result of that dtype."""
+    return _plan(images, window, w_shape, groups, dtype, _LEAST_PIXELS)
 
 
 def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1) -> Array:
@@ -94,8 +96,7 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
                  convolve: tuple[Array, Array] | None = None) -> Array:
     """The gradient by the weights; with `convolve` (w, out) conv2d(x, w) is written to out on the way."""
     shape = (*window.kernel, x.shape[3] // groups, dout.shape[3])
-    dtype = np.result_type(x, dout)
-    plan = _plan(len(x), window, shape, groups, _inner(dtype), _LEAST_PIXELS_WEIGHT_GRAD)
+    plan = _plan(len(x), window, shape, groups, np.result_type(x, dout), _LEAST_PIXELS_WEIGHT_GRAD)
     douts = plan.pixels_of(dout)
     product_of = None if convolve is None else (plan.weights(convolve[0]), plan.pixels_of(convolve[1]))
     whole = plan.windows_of(x)
@@ -117,7 +118,7 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
 
     plan.run(work, range(len(steps)))
     band = plan.weights_back(lanes.total())
-    return _from_band(band, window, plan.block).astype(dtype, copy=False)
+    return _from_band(band, window, plan.block).astype(plan.result, copy=False)
 
 
 class _Plan(Plan):
@@ -126,15 +127,19 @@ class _Plan(Plan):
     block    so many outputs of a row are taken as the channels of one, by a `window` that is wider (`_in_blocks`)
     outputs  channels of the output then, block * O
     pixels   of all outputs then, N * OH * OW / block
+    result   the dtype of the result, and `dtype` the one to compute in: BLAS knows no float16, and sums in float32 are
+             more exact
     """
 
-    def __init__(self, images: int, window: Window, w_shape: tuple[int, ...], groups: int, dtype: np.dtype[Any],
+    def __init__(self, images: int, window: Window, w_shape: tuple[int, ...], groups: int, result: np.dtype[Any],
                  least_pixels: int) -> None:
+        self.result, self.dtype = result, np.dtype(np.float32) if result == np.float16 else result
+        self.out_shape = (images, *window.out, w_shape[3])
         self.block = _block(images, window, w_shape, groups)
         self.outputs = self.block * w_shape[3]
         self.window = window = _in_blocks(window, self.block)
         super().__init__(window.size[0], window.padding[0][0], window.stride[0], window.span[0], window.out)
-        self.groups, self.channels, self.dtype = groups, w_shape[2] * groups, dtype
+        self.groups, self.channels = groups, w_shape[2] * groups
         self.depthwise = _is_depthwise(w_shape, groups)
         self.pixels = images * prod(window.out)
         products = self.pixels * prod(window.kernel) * w_shape[2] * self.outputs
@@ -152,7 +157,9 @@ class _Plan(Plan):
         """work(iterator over the items), in several threads where that is worth it, or in this one."""
         if self._is_shared:
             return share(work, items, self._blas)
-        with one_blas_thread() if self._blas else nullcontext():
+        if not self._blas:
+            return work(iter(items))
+        with one_blas_thread():
             work(iter(items))
 
     def weights(self, w: Array) -> Array:
@@ -356,8 +363,3 @@ def _by_group(rows: Array, groups: int) -> Array:
 
 def _is_depthwise(shape: tuple[int, ...], groups: int) -> bool:
     return groups > 1 and shape[2] == 1 and shape[3] == groups
-
-
-def _inner(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The dtype to compute in: BLAS knows no float16, and sums in float32 are more exact."""
-    return np.dtype(np.float32) if dtype == np.float16 else dtype

@@ -14,7 +14,7 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
     """The function with its last 1024 results kept; arguments that cannot be looked up, such as lists, are allowed.
 
     Arguments that are equal but of different types (1, 1.0 and True) count as different, inside of a tuple they do not;
-    errors are not kept.
+    errors are not kept. `cache_clear` forgets them all, as that of `lru_cache` does.
 
     >>> @remembered
     ... def total(shape):
@@ -27,7 +27,6 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
     """
     kept: Any = lru_cache(maxsize=1024, typed=True)(function)
 
-    @wraps(function)
     def look_up(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return kept(*args, **kwargs)
@@ -35,4 +34,6 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
             pass
         return function(*args, **kwargs)
 
-    return look_up
+    found: Any = wraps(function)(look_up)
+    found.cache_clear = kept.cache_clear
+    return found

@@ -14,6 +14,7 @@ Deep Learning, 9.1).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,16 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, method="auto
     """
     x, w = np.asarray(x), np.asarray(w)
     b = None if b is None else np.asarray(b)
-    b_shape = None if b is None else b.shape
-    window = _checked_window("conv2d", x.shape, w.shape, b_shape, stride, padding, dilation, groups)
-    return conv.conv2d(x, w, b, window, groups, method)
+    kinds = x.shape, x.dtype, w.shape, w.dtype, conv.kind_of(b)
+    return _conv2d_for(*kinds, stride, padding, dilation, groups, method)(x, w, b)
+
+
+@remembered
+def _conv2d_for(x: tuple, x_dtype: Any, w: tuple, w_dtype: Any, b: Any, stride: Any, padding: Any, dilation: Any,
+                groups: int, method: str) -> Callable[[Any, Any, Any], Any]:
+    """The function of x, w and b for shapes and dtypes: all that follows from those alone is looked up at once."""
+    window = _checked_window("conv2d", x, w, b and b[0], stride, padding, dilation, groups)
+    return conv.conv2d_for(x, x_dtype, w, w_dtype, b, window, groups, method)
 
 
 @Op

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import autograd as ag
 from autograd.kernels import im2col, winograd
-from autograd.kernels.conv import conv2d, conv2d_grads, conv2d_input_grad, conv2d_weight_grad
+from autograd.kernels.conv import conv2d, conv2d_for, conv2d_grads, conv2d_input_grad, conv2d_weight_grad
 from autograd.kernels.memory import Scratch
 from autograd.kernels.phases import phases
 from autograd.kernels.window import resolve
@@ -132,6 +132,11 @@ def test_a_stride_that_leaves_pixels_out_takes_no_more_scratch_memory():
         assert scratch._buffers["padded"].nbytes <= 2 * im2col._CHUNK_BYTES
 
 
+def forget_plans():
+    im2col._plan.cache_clear()
+    conv2d_for.cache_clear()
+
+
 @given(convolutions(), st.integers(1, 12))
 def test_where_the_work_is_cut_changes_nothing(convolution, rows):
     """Chunks of some rows of an image, of unequal numbers of rows, and of several images."""
@@ -141,9 +146,9 @@ def test_where_the_work_is_cut_changes_nothing(convolution, rows):
         patch.setattr(im2col, "_CHUNK_BYTES", 1)
         patch.setattr(im2col, "_LEAST_PIXELS", rows * window.out[1])
         patch.setattr(im2col, "_LEAST_PIXELS_WEIGHT_GRAD", rows * window.out[1])
-        im2col._plan.cache_clear()  # of what was cut in another way
+        forget_plans()  # of what was cut in another way
         results = *all_three(x, w, dout, window, groups), *conv2d_grads(x, dout, w, window, groups)
-    im2col._plan.cache_clear()
+    forget_plans()
     y, dx, dw = naive(x, w, dout, window, groups)
     for got, expected in zip(results, (y, dx, dw, dx, dw), strict=True):
         np.testing.assert_array_equal(got, expected)
