@@ -11,13 +11,15 @@ a BLAS that it cannot limit (Apple's, one on OpenMP), products stay in the calli
 
 import ctypes
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from operator import index
+from pathlib import Path
 from queue import SimpleQueue
-from threading import Lock, Thread, local
+from threading import Lock, Thread, get_ident, local
 from time import perf_counter, thread_time
 from typing import Any, NamedTuple, SupportsIndex, TypeVar
 
@@ -254,7 +256,9 @@ def _wait_for_jobs(calls: _Mailbox) -> None:
 class _Blas:
     """The BLAS that NumPy calls, limited to one thread inside `with`.
 
-    Regions overlap, so they are counted: the first of them sets one thread, the last one restores what was before.
+    Regions of several threads overlap, so it is known which threads are inside: the first sets one thread for BLAS, the
+    last one restores what was before. A thread is in one region at a time. If Ctrl-C comes between the entry and the
+    block, a thread stays inside that is not, but only until its next region ends: a count would stay wrong for good.
     """
 
     def __init__(self) -> None:
@@ -262,7 +266,7 @@ class _Blas:
         self._libraries: list[_Limit] = []
         self._looked = False  # for them, when first needed: that costs a millisecond
         self._before: list[int] = []
-        self._regions = 0
+        self._inside: set[int] = set()  # identities of threads
 
     def can_be_limited(self) -> bool:
         if not self._looked:
@@ -272,17 +276,19 @@ class _Blas:
 
     def __enter__(self) -> None:
         with self.lock:
-            if not self._regions:
+            is_first = not self._inside
+            if is_first:
                 self._before = [get() for get, _ in self._libraries]
+            self._inside.add(get_ident())  # before the limits, and gone after them: whoever ends a region can restore
+            if is_first:
                 for _, limit in self._libraries:
                     limit(1)
-            self._regions += 1
 
     def __exit__(self, *error: object) -> None:
         with self.lock:
-            self._regions -= 1
-            if not self._regions:
+            if self._inside <= {get_ident()}:
                 self._restore()
+            self._inside.discard(get_ident())
 
     def _restore(self) -> None:
         for (_, limit), n in zip(self._libraries, self._before, strict=True):
@@ -291,9 +297,9 @@ class _Blas:
     def after_fork(self) -> None:
         """In the child, where the threads are gone that were in a region."""
         self.lock = Lock()
-        if self._regions:
+        if self._inside:
             self._restore()
-        self._regions = 0
+        self._inside.clear()
 
 
 class _Limit(NamedTuple):
@@ -329,12 +335,32 @@ def _blas_libraries() -> list[_Limit]:
 
 
 def _cpus() -> int:
-    """The number of CPUs that this process may run on, which can be fewer than the machine has."""
+    """The number of CPUs that this process may use, which can be fewer than the machine has."""
+    return max(min(_cpus_to_run_on(), _quota(Path("/sys/fs/cgroup"))), 1)
+
+
+def _cpus_to_run_on() -> int:
     if hasattr(os, "process_cpu_count"):  # from Python 3.13 on
         return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):  # on Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _quota(groups: Path) -> int:
+    """The number of CPUs whose time a container may use, rounded up; the largest integer where there is no limit.
+
+    Linux's control groups, version 2 and 1. More threads than that are stopped for a part of each tenth of a second.
+    """
+    version_1 = groups / "cpu"
+    for files in [(groups / "cpu.max",), (version_1 / "cpu.cfs_quota_us", version_1 / "cpu.cfs_period_us")]:
+        try:
+            quota, period = map(int, " ".join(file.read_text() for file in files).split())
+        except (OSError, ValueError):  # no such file; "max" in the place of a number
+            continue
+        if quota > 0 and period > 0:  # version 1 says -1 for no limit
+            return -(-quota // period)
+    return sys.maxsize
 
 
 _num_threads = _cpus()

@@ -105,7 +105,14 @@ def divide(x, y):
     return x / y
 
 
-divide.vjp(lambda g, y: gated_multiply(g, 1 / y), lambda g, y, out: gated_multiply(-g, out / y))
+def _inverse(y: Any) -> Any:
+    try:
+        return 1 / y
+    except ZeroDivisionError:  # of Python's own 0; a Python number again, which changes no dtype
+        return np.divide(1, y).item()
+
+
+divide.vjp(lambda g, y: gated_multiply(g, _inverse(y)), lambda g, y, out: gated_multiply(-g, out / y))
 
 
 @Op(broadcasts=True)

@@ -405,3 +405,52 @@ def test_a_child_forked_while_another_thread_is_in_a_kernel_has_workers_and_blas
         print("child", status, "parent", blas_threads() == before)
     """
     assert run_script(script) == "child 0 parent True"
+
+
+class Interrupted:
+    """The lock of BLAS's regions, with Ctrl-C as it is let go: a region is entered, and its block does not begin."""
+
+    def __init__(self, lock):
+        self._lock = lock
+
+    def __enter__(self):
+        self._lock.acquire()
+
+    def __exit__(self, *error):
+        self._lock.release()
+        raise KeyboardInterrupt
+
+
+def test_a_region_that_is_interrupted_on_entry_limits_blas_until_the_next_one_ends_and_no_longer(monkeypatch):
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with monkeypatch.context() as patch:
+            patch.setattr(threads._blas, "lock", Interrupted(threads._blas.lock))
+            with pytest.raises(KeyboardInterrupt):
+                threads.share(list, range(2), blas=True)
+        assert blas_threads() == [1] * len(before)
+        threads.share(list, range(2), blas=True)
+        assert blas_threads() == before
+
+
+# ---------------------------------------------------------------------- how many CPUs there are
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({}, sys.maxsize),
+        ({"cpu.max": "max 100000\n"}, sys.maxsize),
+        ({"cpu.max": "200000 100000\n"}, 2),
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"cpu.max": "5000 100000\n"}, 1),
+        ({"cpu.max": "?"}, sys.maxsize),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, sys.maxsize),
+        ({"cpu/cpu.cfs_quota_us": "350000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+    ],
+)
+def test_a_containers_quota_of_cpu_time_limits_the_number_of_threads(tmp_path, files, cpus):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert threads._quota(tmp_path) == cpus

@@ -245,6 +245,16 @@ def test_a_python_number_does_not_widen_float32(name, number):
         assert gradient(out, x).dtype == np.float32
 
 
+@pytest.mark.parametrize("zero", [0, 0.0, False, np.float32(0), np.zeros(2, np.float32)])
+def test_a_quotient_by_0_has_an_infinite_slope_whatever_kind_of_number_the_0_is(zero):
+    x = ag.Tensor([2.0, -3.0], requires_grad=True)
+    with np.errstate(all="ignore"):
+        y = x / zero
+        (dx,) = ag.gradients(y, [x], np.array([1.0, 0.0], np.float32))
+    assert dx.dtype == np.float32
+    assert dx.data.tolist() == [np.inf, 0]  # and a cotangent of 0 lets nothing through
+
+
 def test_inputs_of_two_dtypes_get_gradients_of_their_own():
     x, y = leaf([1.0, 2.0], np.float32), leaf([3.0, 4.0], np.float64)
     out = x * y
