@@ -282,24 +282,23 @@ class Op:
         mode = current_mode()
         if self._quick != 2 or mode.observer is not None:
             return self._observed((x, y), {}, mode)
-        needs, x_node, y_node, a, b, scalars = 0b100, None, None, x, y, self._scalars
+        scalars, found_tensor = self._scalars, False
+        x_node = y_node = None
+        a, b = x, y
         if type(x) is Tensor:
+            found_tensor = True
             x_node, a = x._node, x._array
             if scalars and not a.shape and a.dtype.kind == "f":
                 a = a[()]
-            if x_node is not None:
-                needs = 0b101
         elif type(x) not in _BESIDE_SCALARS:
             return self._call((x, y), {}, mode)
         if type(y) is Tensor:
+            found_tensor = True
             y_node, b = y._node, y._array
             if scalars and not b.shape and b.dtype.kind == "f":
                 b = b[()]
-            if y_node is not None:
-                needs |= 0b10
         elif type(y) not in _BESIDE_SCALARS:
             return self._call((x, y), {}, mode)
-        found_tensor = type(x) is Tensor or type(y) is Tensor
         if not found_tensor and not (type(x) in _NUMPY_TYPES and type(y) in _NUMPY_TYPES):
             return self._call((x, y), {}, mode)
         try:
@@ -308,8 +307,9 @@ class Op:
             return self._call((x, y), {}, mode)
         if not found_tensor:
             return out
-        if needs == 0b100 or not mode.recording:
+        if not mode.recording or (x_node is None and y_node is None):
             return _wrap_plain(self, out)
+        needs = (0b101 if y_node is None else 0b111) if x_node is not None else 0b110
         parents = (x_node, y_node)
         plan = self._plans.get(needs) or self._make_plan(needs, parents)
         saved = plan.pick((a, b, out)) if plan.names else ()
