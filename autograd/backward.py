@@ -198,7 +198,7 @@ class _Pass:
             g = self._all_outputs(node, g)
         create_graph = self.create_graph
         saved = plan.saved_tensors(node) if create_graph else node.saved
-        for index, rule, pick in plan.rules:
+        for index, rule, pick, apply in plan.rules:
             if index is None:
                 self._pull_jointly(node, g, rule, pick(saved), needed, observer)
                 continue
@@ -207,7 +207,7 @@ class _Pass:
                 continue
             if observer is None:
                 try:
-                    part = rule(g, *pick(saved)) if saved else rule(g)
+                    part = apply(g, saved) if saved else rule(g)
                 except Exception as error:
                     _explain(error, node, index)
                     raise

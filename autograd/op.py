@@ -36,7 +36,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,12 +58,27 @@ _BESIDE_SCALARS = _PLAIN_TYPES - {complex}  # complex with np.float64, a float, 
 _EXPLAINED = (ValueError, TypeError, IndexError)  # after these `_call` says what was given
 
 
+class PlannedRule(NamedTuple):
+    """A rule that runs.
+
+    input_index  None for a joint rule
+    rule         as it was given
+    pick         takes its arguments after g out of the saved values, as a tuple
+    apply        (g, saved) -> what the rule gives
+    """
+
+    input_index: int | None
+    rule: Callable
+    pick: Callable[[Any], tuple]
+    apply: Callable[[Any, Any], Any]
+
+
 class Plan:
     """What an op saves and which rules run, given which of its inputs need a gradient.
 
     names    of the saved values, in their order
     pick     takes them out of all that a rule could ask for
-    rules    (index of the input or None for a joint rule, rule, what picks its arguments out of the saved values)
+    rules    those that run
     sources  how each saved value is found again as a Tensor
     """
 
@@ -74,13 +89,21 @@ class Plan:
         running = [(i, rule, names) for i, (rule, names) in enumerate(op._rules) if op._joint or needs[i]]
         self.names = saved = list(dict.fromkeys(name for _, _, names in running for name in names))
         self.pick = _picker([op._positions[name] for name in saved])
-        self.rules = tuple((None if op._joint else i, rule, _picker([saved.index(name) for name in names]))
+        self.rules = tuple(_planned(None if op._joint else i, rule, [saved.index(name) for name in names])
                            for i, rule, names in running)
         self.sources = tuple(op._source(name) for name in saved)
 
     def saved_tensors(self, node: Node) -> tuple:
         """The saved values as Tensors that are part of the graph, for rules that are recorded themselves."""
         return tuple(source(node, value) for source, value in zip(self.sources, node.saved or (), strict=True))
+
+
+def _planned(index: int | None, rule: Any, positions: list[int]) -> PlannedRule:
+    pick = _picker(positions)
+    if len(positions) != 1:
+        return PlannedRule(index, rule, pick, lambda g, saved: rule(g, *pick(saved)))
+    [at] = positions  # most rules: a third of the time that a call with a `*` takes, 0.15 us less
+    return PlannedRule(index, rule, pick, lambda g, saved: rule(g, saved[at]))
 
 
 def _picker(positions: list[int]) -> Callable[[Any], tuple]:

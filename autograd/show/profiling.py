@@ -324,9 +324,9 @@ def _order_of(out: Any) -> int | None:
 
 def _saved(node: Node, index: int | None) -> tuple:
     """The saved values that one rule of the node names."""
-    for i, _, pick in node.plan.rules:
-        if i == index:
-            return pick(node.saved)
+    for planned in node.plan.rules:
+        if planned.input_index == index:
+            return planned.pick(node.saved)
     return ()
 
 

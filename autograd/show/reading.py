@@ -259,9 +259,10 @@ class _TensorReader:
                 places[index] = len(inputs)
             inputs.append((name, value))
         settings = {*node.params, *node.op.defaults}.difference(node.op.input_names)
+        indices = [planned.input_index for planned in node.plan.rules]
         rules = [Rule(tuple(places.values()) if index is None else (places[index],),
                       tuple(name for name in node.op.saved_names(index) if name not in settings))
-                 for index, _, _ in node.plan.rules]
+                 for index in indices]
         return inputs if len(node.parents) > 1 else [("", value) for _, value in inputs], rules
 
     def _constant(self, node: Node, index: int, saved: dict[str, Any]) -> Value | None:

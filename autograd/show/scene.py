@@ -246,7 +246,7 @@ class _Scene:
     def tensor_rule(self, pull: Pull, part: Contribution) -> dict[str, Any]:
         node = pull.call.origin
         op, plan = node.op, node.plan
-        [(index, rule, pick)] = [found for found in plan.rules if found[0] in (None, part.index)]
+        [(index, rule, pick, _)] = [found for found in plan.rules if found.input_index in (None, part.index)]
         names = pick(tuple(plan.names))
         g = pull.whole
         linked = (*op.input_names, op.variadic_name, "out", *op.output_names)

@@ -193,14 +193,13 @@ def local_derivative(node: Node, index: int, g: np.ndarray) -> Any:
     """
     if node.outputs is not None or not g.size:
         return None
-    [(rule, pick)] = [(rule, pick) for i, rule, pick in node.plan.rules if i == index]
-    values = pick(node.saved)
+    [planned] = [found for found in node.plan.rules if found.input_index == index]
     with np.errstate(all="ignore"):
-        slope = np.asarray(rule(np.ones(g.shape, g.dtype), *values))
+        slope = np.asarray(planned.apply(np.ones(g.shape, g.dtype), node.saved))
         if slope.shape != g.shape:
             return None
         probe = _probe(g)
-        answer = np.asarray(rule(probe, *values))
+        answer = np.asarray(planned.apply(probe, node.saved))
         is_elementwise = np.allclose(answer, probe * slope, rtol=_tolerance(g.dtype), atol=0, equal_nan=True)
     return slope if is_elementwise else None
 
