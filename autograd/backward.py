@@ -223,8 +223,11 @@ class _Pass:
             old = grads.get(parent)
             if old is None:
                 grads[parent] = part  # as it is: it may be a view, so it is never written to
+            elif parent in self.own:
+                old += part
+                grads[parent] = old  # where it is a NumPy scalar, another one
             else:
-                self._add_to(old, parent, part)
+                self._sum_up(old, parent, part)
 
     def _pull_jointly(self, node: Node, g: Any, rule: Callable, values: tuple, needed: set[Node] | None,
                       observer: Observer | None) -> None:
@@ -249,17 +252,17 @@ class _Pass:
         old = self.grads.get(node)
         if old is None:
             self.grads[node] = g
-        else:
-            self._add_to(old, node, g)
-
-    def _add_to(self, old: Any, node: Node, g: Any) -> None:
-        if node in self.own:
+        elif node in self.own:
             old += g
             self.grads[node] = old
         else:
-            self.grads[node] = self._sum(old, g)
-            if not self.create_graph:
-                self.own.add(node)
+            self._sum_up(old, node, g)
+
+    def _sum_up(self, old: Any, node: Node, g: Any) -> None:
+        """The second contribution, to one that may be shared: the sum is an array of this pass's own."""
+        self.grads[node] = self._sum(old, g)
+        if not self.create_graph:
+            self.own.add(node)
 
     def _sum(self, old: Any, g: Any) -> Any:
         return add(old, g) if self.create_graph else old + g

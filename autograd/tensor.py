@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from .graph import Node
+from .graph import Node, make_node
 
 __all__ = ["Tensor", "as_array", "get_default_dtype", "set_default_dtype", "value_of"]
 
@@ -247,7 +247,7 @@ class Tensor:
         if self.dtype.kind not in "fc":
             raise TypeError(f"Tensor: only floating and complex numbers can require a gradient, not {self.dtype}; "
                             "use .astype(np.float32)")
-        self._node = Node(None, (), {}, (), self.shape, self.dtype, "")
+        self._node = make_node(None, (), {}, (), self.shape, self.dtype, "")
         self._node.tensor = weakref.ref(self)
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Node, recording
+from ..graph import Node, make_node, recording
 from ..tensor import Tensor, wrap
 from .keeping import keep
 from .reading import first_line, given_params
@@ -95,7 +95,7 @@ class _Reader:
         if value is None or np.asarray(value).dtype.kind not in "fc":
             return self.named(text, value)
         array = self.named(text, np.asarray(value))
-        node = Node(None, (), {}, (), array.shape, array.dtype, "")
+        node = make_node(None, (), {}, (), array.shape, array.dtype, "")
         self.names[node] = text
         return wrap(array, node)
 

@@ -11,7 +11,7 @@ import pytest
 
 import autograd as ag
 import nn
-from autograd.graph import recording
+from autograd.graph import current_mode, recording
 from nn.module import current_module
 
 
@@ -248,6 +248,27 @@ def test_the_running_module_is_known_also_within_no_grad_scope_and_observe():
     model(np.ones(2))
     assert seen == [model, model, model, model, model.inner, model]
     assert current_module() is None
+
+
+def test_where_nothing_is_recorded_or_observed_modules_leave_no_trace_and_hooks_see_the_same():
+    seen = []
+
+    class Model(nn.Module):
+        def __init__(self):
+            self.inner = nn.ReLU()
+
+        def forward(self, x):
+            seen.append((current_module(), current_mode().scope))
+            return self.inner(x).data
+
+    model = Model()
+    model.register_forward_hook(lambda module, inputs, out: out * 2)
+    with ag.no_grad():
+        y = model(np.array([-1.0, 3.0]))
+        with ag.observe(ag.Observer()):
+            model(np.ones(2))
+    assert (type(y), y.data.tolist()) == (ag.Tensor, [0, 6])
+    assert seen == [(None, ""), (model, "Model")]
 
 
 def test_threads_do_not_see_each_others_scopes():

@@ -100,7 +100,7 @@ def test_the_right_rule_for_repeated_rows_passes():
 
 
 def test_an_engine_that_overwrites_where_it_must_add_is_caught(monkeypatch):
-    monkeypatch.setattr(_Pass, "_add_to", lambda self, old, node, g: self.grads.__setitem__(node, g))
+    monkeypatch.setattr(_Pass, "_sum_up", lambda self, old, node, g: self.grads.__setitem__(node, g))
     cause = cause_of(lambda x: ag.sin(x) + ag.exp(x), X)
     assert cause.name == "overwritten instead of accumulated"
     assert "used 2 times" in cause.detail
