@@ -187,7 +187,7 @@ def scope(name: str) -> Any:
 def enter(name: str, owner: Any) -> Token[Mode]:
     """Begins a scope in which the code of `owner` runs, `current_mode().owner`, until `leave` gets what this returns.
 
-    For modules, each call of which enters one: a quarter of the time of `with scope(name):`.
+    For modules, each call of which enters one where anything is recorded: a quarter of the time of `with scope(name):`.
     """
     mode = _mode.get()
     return _mode.set(Mode(mode.recording, mode.observer, _inside(mode.scope, name), owner))

@@ -523,8 +523,8 @@ def _wrap_plain(op: Op, out: Any) -> Any:
 def _wrap_outputs(plan: Plan, parents: tuple, params: dict, saved: tuple, outs: tuple, scope: str) -> tuple:
     """One Tensor per output, each with a node of its own whose parent is the op's node."""
     arrays = [np.asarray(out) for out in outs]
-    node = make_node(plan, parents, params, saved, tuple(a.shape for a in arrays),
-                tuple(a.dtype for a in arrays), scope)
+    shapes, dtypes = tuple(a.shape for a in arrays), tuple(a.dtype for a in arrays)
+    node = make_node(plan, parents, params, saved, shapes, dtypes, scope)
     children = [_output_node(node, index) if array.dtype.kind in "fc" else None for index, array in enumerate(arrays)]
     node.outputs = [child and weakref.ref(child) for child in children]
     return tuple(map(wrap, arrays, children))

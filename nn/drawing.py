@@ -22,7 +22,7 @@ from .activations import ACTIVATIONS, Softmax
 from .conv import Conv2d, ConvTranspose2d
 from .dense import Dense
 from .embedding import Embedding
-from .module import Module
+from .module import Module, current_module
 from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .table import batch_shape, example_input, hooked, left_as_it_is, shape_text
@@ -159,7 +159,8 @@ _identity.vjp(lambda g: g)
 def _noting(modules: dict[str, Module]) -> Callable[[Module, tuple, Any], Any]:
     """A hook that puts each module under the scope in which it runs; what gives back its input records that."""
     def note(module: Module, inputs: tuple, output: Any) -> Any:
-        modules[current_mode().scope] = module
+        if current_module() is module:  # else nothing of it is recorded, and the scope is somebody else's
+            modules[current_mode().scope] = module
         if any(output is given for given in inputs) and isinstance(output, Tensor) and output.requires_grad:
             return _identity(output)
         return None

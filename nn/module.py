@@ -129,8 +129,8 @@ class Module:
     """A function with parameters; write a subclass with a `forward`.
 
     Calling it calls `forward`, under an `ag.scope` named after the attribute by which the calling module
-    holds it (after its class where no module calls), so that pictures of the graph fold by module. An array
-    that forward returns becomes a Tensor.
+    holds it (after its class where no module calls), so that pictures of the graph fold by module; without one where
+    nothing is recorded or observed. An array that forward returns becomes a Tensor.
 
     >>> import autograd as ag, nn, numpy as np
     >>> class Scaled(nn.Module):

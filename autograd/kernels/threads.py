@@ -19,7 +19,7 @@ from contextvars import copy_context
 from operator import index
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Lock, Thread, get_ident, local
+from threading import Lock, RLock, Thread, get_ident, local
 from time import perf_counter, thread_time
 from typing import Any, NamedTuple, SupportsIndex, TypeVar
 
@@ -39,7 +39,7 @@ SMALL_PRODUCT = 1 << 18  # multiplications: up to here OpenBLAS takes one thread
 def get_num_threads() -> int:
     """The number of threads that an op may use, the calling one counted.
 
-    At first this is the number of CPUs that the process may run on.
+    At first this is the number of CPUs that the process may run on, or fewer where a container's quota allows fewer.
     """
     return _num_threads
 
@@ -86,7 +86,7 @@ def share(work: Callable[[Iterator[Item]], None], items: Sequence[Item], blas: b
     elif not blas:
         _share(work, items)
     elif _blas.can_be_limited():
-        with _blas:
+        with _Region():
             _share(work, items)
     else:
         work(iter(items))
@@ -98,7 +98,7 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     For products outside of `share` too: a product that wakes BLAS's own threads leaves them spinning for some 30 ms
     (OpenBLAS), and so takes a core from the pool.
     """
-    return _blas if _blas.can_be_limited() else nullcontext()
+    return _Region() if _blas.can_be_limited() else nullcontext()
 
 
 def _share(work: Callable[[Iterator[Item]], None], items: Sequence[Item]) -> None:
@@ -253,20 +253,39 @@ def _wait_for_jobs(calls: _Mailbox) -> None:
         del job, context  # while this thread waits it keeps nothing alive
 
 
-class _Blas:
-    """The BLAS that NumPy calls, limited to one thread inside `with`.
+class _Region:
+    """BLAS has one thread inside `with`; regions overlap, in several threads and in one.
 
-    Regions of several threads overlap, so it is known which threads are inside: the first sets one thread for BLAS, the
-    last one restores what was before. A thread is in one region at a time. If Ctrl-C comes between the entry and the
-    block, a thread stays inside that is not, but only until its next region ends: a count would stay wrong for good.
+    Ctrl-C may come after a region was entered and before its block begins, which then never ends: so an entry that
+    fails ends the region itself, and an end that fails is done again.
     """
 
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        try:
+            _blas.enter(self)
+        except BaseException:
+            _blas.leave(self)
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            _blas.leave(self)
+        except BaseException:
+            _blas.leave(self)
+            raise
+
+
+class _Blas:
+    """The BLAS that NumPy calls: it has one thread while any region is entered, then again what it had before."""
+
     def __init__(self) -> None:
-        self.lock = Lock()
+        self.lock = RLock()  # a signal's handler may compute, too
         self._libraries: list[_Limit] = []
         self._looked = False  # for them, when first needed: that costs a millisecond
         self._before: list[int] = []
-        self._inside: set[int] = set()  # identities of threads
+        self._entered: dict[int, int] = {}  # by the id of a region, the thread's
 
     def can_be_limited(self) -> bool:
         if not self._looked:
@@ -274,32 +293,33 @@ class _Blas:
             self._looked = True
         return bool(self._libraries)
 
-    def __enter__(self) -> None:
+    def enter(self, region: _Region) -> None:
         with self.lock:
-            is_first = not self._inside
-            if is_first:
+            if not self._entered:
                 self._before = [get() for get, _ in self._libraries]
-            self._inside.add(get_ident())  # before the limits, and gone after them: whoever ends a region can restore
-            if is_first:
+            self._entered[id(region)] = get_ident()
+            if len(self._entered) == 1:
                 for _, limit in self._libraries:
                     limit(1)
 
-    def __exit__(self, *error: object) -> None:
+    def leave(self, region: _Region) -> None:
+        """Ends the region, if it was entered."""
         with self.lock:
-            if self._inside <= {get_ident()}:
+            if len(self._entered) == 1 and id(region) in self._entered:
                 self._restore()
-            self._inside.discard(get_ident())
+            self._entered.pop(id(region), None)
 
     def _restore(self) -> None:
         for (_, limit), n in zip(self._libraries, self._before, strict=True):
             limit(n)
 
     def after_fork(self) -> None:
-        """In the child, where the threads are gone that were in a region."""
-        self.lock = Lock()
-        if self._inside:
-            self._restore()
-        self._inside.clear()
+        """In the child, where the other threads are gone, whose regions do not end."""
+        self.lock = RLock()
+        if self._entered:
+            self._entered = {region: thread for region, thread in self._entered.items() if thread == get_ident()}
+            if not self._entered:
+                self._restore()
 
 
 class _Limit(NamedTuple):
@@ -313,7 +333,7 @@ def _limit_of(library: Any) -> _Limit:
     """For OpenBLAS its own two functions, called with the interpreter's lock held: 3 us a region in place of 8.
 
     From 3.7 on threadpoolctl lets one thread of Python alone set the number, and ignores the others, unless that one is
-    forgotten by force. Regions are counted here, so any thread may.
+    forgotten by force. Who limits is known here, so any thread may.
     """
     find: Any = getattr(library, "_get_symbol", lambda name: None)
     found = [find(f"openblas_{verb}_num_threads") for verb in ("get", "set")]
@@ -376,7 +396,7 @@ def _after_fork_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # The lock is held during the fork, so that the child finds the count and the limit in step.
+    # The lock is held during the fork, so that the child finds the regions and the limit in step.
     os.register_at_fork(
         before=lambda: _blas.lock.acquire(),
         after_in_parent=lambda: _blas.lock.release(),

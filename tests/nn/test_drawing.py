@@ -100,6 +100,23 @@ def test_integers_frozen_parameters_and_several_outputs():
     assert not model.embedding.weight.requires_grad
 
 
+def test_a_module_that_runs_under_no_grad_gives_its_name_to_nobody_elses_scope():
+    class Distilled(nn.Module):
+        def __init__(self):
+            self.teacher, self.student = nn.Dense(4, 4, rng=0), nn.Dense(4, 4, rng=1)
+
+        def forward(self, x):
+            with ag.scope("mix"):
+                with ag.no_grad():
+                    told = self.teacher(x)
+                x = ag.sin(x * told) + x
+            return self.student(x)
+
+    source = nn.draw(Distilled(), (4,)).source
+    assert "mix  Dense" not in source
+    assert ">sin<" in source or "label=sin" in source, source  # the scope stays open
+
+
 def test_the_model_is_left_as_it_was():
     with nn.rng(0):
         model = nn.Sequential(nn.Dense(3, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))

@@ -408,28 +408,41 @@ def test_a_child_forked_while_another_thread_is_in_a_kernel_has_workers_and_blas
 
 
 class Interrupted:
-    """The lock of BLAS's regions, with Ctrl-C as it is let go: a region is entered, and its block does not begin."""
+    """The lock of BLAS's regions, with Ctrl-C the nth time that it is let go."""
 
-    def __init__(self, lock):
-        self._lock = lock
+    def __init__(self, lock, n):
+        self._lock, self._left = lock, n
 
     def __enter__(self):
         self._lock.acquire()
 
     def __exit__(self, *error):
         self._lock.release()
-        raise KeyboardInterrupt
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
 
 
-def test_a_region_that_is_interrupted_on_entry_limits_blas_until_the_next_one_ends_and_no_longer(monkeypatch):
+@pytest.mark.parametrize("end", ["first", "last"])
+def test_ctrl_c_at_either_end_of_a_region_leaves_blas_with_the_threads_it_had(monkeypatch, end):
     with threadpoolctl.threadpool_limits(2, user_api="blas"):
         before = blas_threads()
         with monkeypatch.context() as patch:
-            patch.setattr(threads._blas, "lock", Interrupted(threads._blas.lock))
+            patch.setattr(threads._blas, "lock", Interrupted(threads._blas.lock, 1 if end == "first" else 2))
             with pytest.raises(KeyboardInterrupt):
                 threads.share(list, range(2), blas=True)
-        assert blas_threads() == [1] * len(before)
+        assert blas_threads() == before
         threads.share(list, range(2), blas=True)
+        assert blas_threads() == before
+
+
+def test_a_region_within_a_region_of_the_same_thread_does_not_end_it():
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with threads.one_blas_thread():
+            with threads.one_blas_thread():
+                pass
+            assert blas_threads() == [1] * len(before)
         assert blas_threads() == before
 
 
