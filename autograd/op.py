@@ -102,7 +102,7 @@ def _planned(index: int | None, rule: Any, positions: list[int]) -> PlannedRule:
     pick = _picker(positions)
     if len(positions) != 1:
         return PlannedRule(index, rule, pick, lambda g, saved: rule(g, *pick(saved)))
-    [at] = positions  # most rules: a third of the time that a call with a `*` takes, 0.15 us less
+    [at] = positions  # most rules: a third of the time that a call with a `*` takes, 0.14 us less
     return PlannedRule(index, rule, pick, lambda g, saved: rule(g, saved[at]))
 
 

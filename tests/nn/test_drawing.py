@@ -114,7 +114,7 @@ def test_a_module_that_runs_under_no_grad_gives_its_name_to_nobody_elses_scope()
 
     source = nn.draw(Distilled(), (4,)).source
     assert "mix  Dense" not in source
-    assert ">sin<" in source or "label=sin" in source, source  # the scope stays open
+    assert "<b>sin</b>" in source  # the scope stays open
 
 
 def test_the_model_is_left_as_it_was():

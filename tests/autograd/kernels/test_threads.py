@@ -359,6 +359,45 @@ def test_threads_and_threadpoolctl_come_with_the_first_large_convolution():
     assert run_script(script).splitlines() == ["1 False", "2 True"]
 
 
+class Interrupted:
+    """The lock of BLAS's regions, with Ctrl-C the nth time that it is let go."""
+
+    def __init__(self, lock, n):
+        self._lock, self._left = lock, n
+
+    def __enter__(self):
+        self._lock.acquire()
+
+    def __exit__(self, *error):
+        self._lock.release()
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("end", ["first", "last"])
+def test_ctrl_c_at_either_end_of_a_region_leaves_blas_with_the_threads_it_had(monkeypatch, end):
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with monkeypatch.context() as patch:
+            patch.setattr(threads._blas, "lock", Interrupted(threads._blas.lock, 1 if end == "first" else 2))
+            with pytest.raises(KeyboardInterrupt):
+                threads.share(list, range(2), blas=True)
+        assert blas_threads() == before
+        threads.share(list, range(2), blas=True)
+        assert blas_threads() == before
+
+
+def test_a_region_within_a_region_of_the_same_thread_does_not_end_it():
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with threads.one_blas_thread():
+            with threads.one_blas_thread():
+                pass
+            assert blas_threads() == [1] * len(before)
+        assert blas_threads() == before
+
+
 # ---------------------------------------------------------------------- fork
 
 
@@ -407,43 +446,26 @@ def test_a_child_forked_while_another_thread_is_in_a_kernel_has_workers_and_blas
     assert run_script(script) == "child 0 parent True"
 
 
-class Interrupted:
-    """The lock of BLAS's regions, with Ctrl-C the nth time that it is let go."""
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_region_in_which_a_thread_forks_goes_on_in_the_child_and_ends_there_too():
+    run_script("""
+        import os, threadpoolctl
+        from autograd.kernels import threads
 
-    def __init__(self, lock, n):
-        self._lock, self._left = lock, n
+        def blas_threads():
+            return [found["num_threads"] for found in threadpoolctl.threadpool_info() if found["user_api"] == "blas"]
 
-    def __enter__(self):
-        self._lock.acquire()
-
-    def __exit__(self, *error):
-        self._lock.release()
-        self._left -= 1
-        if self._left == 0:
-            raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize("end", ["first", "last"])
-def test_ctrl_c_at_either_end_of_a_region_leaves_blas_with_the_threads_it_had(monkeypatch, end):
-    with threadpoolctl.threadpool_limits(2, user_api="blas"):
-        before = blas_threads()
-        with monkeypatch.context() as patch:
-            patch.setattr(threads._blas, "lock", Interrupted(threads._blas.lock, 1 if end == "first" else 2))
-            with pytest.raises(KeyboardInterrupt):
-                threads.share(list, range(2), blas=True)
-        assert blas_threads() == before
-        threads.share(list, range(2), blas=True)
-        assert blas_threads() == before
-
-
-def test_a_region_within_a_region_of_the_same_thread_does_not_end_it():
-    with threadpoolctl.threadpool_limits(2, user_api="blas"):
-        before = blas_threads()
-        with threads.one_blas_thread():
+        with threadpoolctl.threadpool_limits(2, user_api="blas"):
+            before = blas_threads()
             with threads.one_blas_thread():
-                pass
-            assert blas_threads() == [1] * len(before)
-        assert blas_threads() == before
+                child = os.fork()
+                inside = blas_threads()
+            right = inside == [1] * len(before) and blas_threads() == before
+        if not child:
+            os._exit(0 if right else 3)
+        assert right
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    """)
 
 
 # ---------------------------------------------------------------------- how many CPUs there are
