@@ -23,12 +23,12 @@ import numpy as np
 from .graph import Node, Observer, current_mode, no_grad, recording
 from .ops.elementwise import add, astype, real
 from .ops.shape import sum_to
-from .tensor import Tensor, as_array, wrap
+from .tensor import SCALAR_DTYPES, Tensor, as_array, wrap
 
 __all__ = ["backward", "fit", "gradients", "seed_of"]
 
 _ndarray = np.ndarray
-_SCALAR_DTYPES = {np.float32: np.dtype(np.float32), np.float64: np.dtype(np.float64)}  # .dtype of a scalar is slow
+_scalar_dtype = SCALAR_DTYPES.get
 
 
 def backward(y: Any, g: Any = None, create_graph: bool = False, retain_graph: bool | None = None) -> None:
@@ -81,7 +81,7 @@ def gradients(y: Any, xs: Sequence[Tensor], g: Any = None, create_graph: bool = 
         if node not in found:
             results.append(wrap(np.zeros(node.shape, node.dtype), None))
         elif node in given:  # asked for twice: no two results share memory
-            results.append(wrap(found[node]._array.copy(), found[node]._node))
+            results.append(wrap(found[node].data.copy(), found[node]._node))
         else:
             results.append(found[node])
         given.add(node)
@@ -118,7 +118,7 @@ class _Pass:
                 continue
             seed = seed_of(y, g)
             self.roots.append(y._node)
-            self._add(y._node, seed if create_graph else seed._array)
+            self._add(y._node, seed if create_graph else seed.data)
         if not self.roots:
             raise RuntimeError("backward: this Tensor does not require a gradient: nothing that it was made from "
                                "does, or it was made under no_grad")
@@ -137,7 +137,7 @@ class _Pass:
             raise _freed(freed[0])
         found: dict[Node, Tensor] = {}
         observer = current_mode().observer
-        take, retain = self.grads.pop, self.retain
+        take, pull, retain = self.grads.pop, self._pull, self.retain
         for node in nodes:
             g = take(node, None)
             if g is not None and (targets is not None or node.tensor is not None or node.hooks):
@@ -145,7 +145,7 @@ class _Pass:
             if not node.parents or (last and node in last):
                 continue
             if g is not None:
-                self._pull(node, g, needed, observer)
+                pull(node, g, needed, observer)
             if not retain:
                 node.saved = None
         return found
@@ -166,7 +166,7 @@ class _Pass:
     def _deliverable(self, node: Node, g: Any) -> Tensor:
         """A gradient that nothing else shares: contiguous, writable, of its own memory."""
         if self.create_graph:
-            return wrap(np.array(g._array, order="C"), g._node)
+            return wrap(np.array(g.data, order="C"), g._node)
         if node in self.own and node.is_leaf:
             return wrap(np.ascontiguousarray(g).reshape(node.shape), None)
         return wrap(np.array(g, order="C"), None)
@@ -181,7 +181,7 @@ class _Pass:
             if changed.shape != node.shape or changed.dtype != node.dtype:
                 raise ValueError(f"register_hook: the hook returned {changed.shape} {changed.dtype} for a gradient "
                                  f"{node.shape} {node.dtype}")
-            g = changed if self.create_graph else changed._array
+            g = changed if self.create_graph else changed.data
         return g
 
     def _pull(self, node: Node, g: Any, needed: set[Node] | None, observer: Observer | None) -> None:
@@ -213,16 +213,17 @@ class _Pass:
                     raise
             else:
                 part = _run(rule, node, index, g, pick(saved), observer)
-            kind = type(part)
-            if kind is _ndarray:
-                fits = part.shape == parent.shape and part.dtype is parent.dtype
+            if type(part) is _ndarray:
+                is_number, fits = False, part.shape == parent.shape and part.dtype is parent.dtype
             else:
-                fits = not parent.shape and parent.dtype is _SCALAR_DTYPES.get(kind)
+                is_number = fits = parent.dtype is _scalar_dtype(type(part)) and not parent.shape
             if create_graph or not fits:
                 part = fit(part, node, index, create_graph)
             old = grads.get(parent)
             if old is None:
                 grads[parent] = part  # as it is: it may be a view, so it is never written to
+            elif is_number:
+                grads[parent] = old + part
             elif parent in self.own:
                 old += part
                 grads[parent] = old  # where it is a NumPy scalar, another one

@@ -41,12 +41,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .graph import Mode, Node, current_mode, make_node, next_order
-from .tensor import Tensor, as_array, wrap
+from .tensor import SCALAR_DTYPES, Tensor, as_array, wrap
 
 __all__ = ["Op", "Plan"]
 
 _RESERVED = ("g", "out", "aux", "wanted")
 _ndarray = np.ndarray
+_scalar_dtype = SCALAR_DTYPES.get
 _NO_PARAMS: Any = MappingProxyType({})  # shared: a dict for each node took 0.05 us and 80 bytes
 _asarray = np.asarray
 _float32 = np.dtype(np.float32)
@@ -280,9 +281,11 @@ class Op:
         if mode.observer is not None:
             return self._observed((x,), {}, mode)
         if type(x) is Tensor:
-            value = x._array
+            value = x._value
+            if type(value) is not _ndarray:
+                value = value if self._scalars else x.data
             # not complex, whose products have other bits; and `is` takes half of the time that `kind` does
-            if self._scalars and not value.shape and (value.dtype is _float32 or value.dtype.kind == "f"):
+            elif self._scalars and not value.shape and (value.dtype is _float32 or value.dtype.kind == "f"):
                 value = value[()]  # a NumPy scalar: 0.85 us less, forward and backward together
         elif type(x) in _NUMPY_TYPES:
             value = x
@@ -311,15 +314,19 @@ class Op:
         a, b = x, y
         if type(x) is Tensor:
             found_tensor = True
-            x_node, a = x._node, x._array
-            if scalars and not a.shape and (a.dtype is _float32 or a.dtype.kind == "f"):
+            x_node, a = x._node, x._value
+            if type(a) is not _ndarray:
+                a = a if scalars else x.data
+            elif scalars and not a.shape and (a.dtype is _float32 or a.dtype.kind == "f"):
                 a = a[()]
         elif type(x) not in _BESIDE_SCALARS:
             return self._call((x, y), {}, mode)
         if type(y) is Tensor:
             found_tensor = True
-            y_node, b = y._node, y._array
-            if scalars and not b.shape and (b.dtype is _float32 or b.dtype.kind == "f"):
+            y_node, b = y._node, y._value
+            if type(b) is not _ndarray:
+                b = b if scalars else y.data
+            elif scalars and not b.shape and (b.dtype is _float32 or b.dtype.kind == "f"):
                 b = b[()]
         elif type(y) not in _BESIDE_SCALARS:
             return self._call((x, y), {}, mode)
@@ -349,7 +356,7 @@ class Op:
         for arg in args:
             if type(arg) is Tensor:
                 found_tensor = True
-                values.append(arg._array)
+                values.append(arg._value if type(arg._value) is _ndarray else arg.data)
                 node = arg._node
                 if node is not None:
                     needs |= 1 << len(parents)
@@ -384,14 +391,16 @@ class Op:
 
     def _recorded(self, out: Any, plan: Plan, parents: tuple, params: dict, saved: tuple, scope: str) -> Any:
         """The Tensor of a result, or one of each where there are several, with its node."""
-        if type(out) is not _ndarray:
-            if type(out) is tuple and any(np.asarray(part).dtype.kind in "fc" for part in out):
-                return _wrap_outputs(plan, parents, params, saved, out, scope)
-            out = _asarray(out)
-        dtype = out.dtype
-        if dtype is not _float32 and dtype.kind not in "fc":
-            raise TypeError(f"{self.name}: the result is {dtype}, which cannot carry a gradient; call it on "
-                            ".detach() if none is wanted")
+        dtype = _scalar_dtype(type(out))
+        if dtype is None:
+            if type(out) is not _ndarray:
+                if type(out) is tuple and any(np.asarray(part).dtype.kind in "fc" for part in out):
+                    return _wrap_outputs(plan, parents, params, saved, out, scope)
+                out = _asarray(out)
+            dtype = out.dtype
+            if dtype is not _float32 and dtype.kind not in "fc":
+                raise TypeError(f"{self.name}: the result is {dtype}, which cannot carry a gradient; call it on "
+                                ".detach() if none is wanted")
         node = Node()  # here and not by make_node(...) and wrap(...): 0.15 us less
         node.plan = plan
         node.parents = parents
@@ -403,7 +412,7 @@ class Op:
         node.order = next_order()
         node.tensor = node.hooks = None
         tensor = _new(Tensor)
-        tensor._array = out
+        tensor._value = out
         tensor._node = node
         tensor._grad = None
         return tensor
@@ -511,11 +520,12 @@ def _wrap_plain(op: Op, out: Any) -> Any:
     """Tensors without history."""
     if type(out) is tuple:
         return tuple(_wrap_plain(op, part) for part in out)
-    array = out if type(out) is _ndarray else _asarray(out)
-    if array.dtype.hasobject:
-        raise TypeError(f"{op.name}: an argument is an array of objects; give an array of numbers")
+    if type(out) not in SCALAR_DTYPES:
+        out = out if type(out) is _ndarray else _asarray(out)
+        if out.dtype.hasobject:
+            raise TypeError(f"{op.name}: an argument is an array of objects; give an array of numbers")
     tensor = _new(Tensor)  # here and not by wrap(...), as in `_recorded`
-    tensor._array = array
+    tensor._value = out
     tensor._node = tensor._grad = None
     return tensor
 

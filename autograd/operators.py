@@ -97,12 +97,12 @@ def _in_place(symbol: str, op: Callable) -> Callable:
         if current_mode().recording:
             raise RuntimeError(f"{symbol}: a leaf that requires a gradient cannot be changed while its use is "
                                "recorded; write it under `with ag.no_grad():`, or as a = a + b for a new Tensor")
-        new = np.asarray(op(self._array, value_of(other)))
+        new = np.asarray(op(self.data, value_of(other)))
         if new.shape != self.shape:
             raise ValueError(f"{symbol}: the result has shape {new.shape}, but the leaf has {self.shape}")
         if not np.can_cast(new.dtype, self.dtype, "same_kind"):
             raise TypeError(f"{symbol}: the result is {new.dtype}, but the leaf is {self.dtype}")
-        self._array = new.astype(self.dtype, copy=False)
+        self._value = new.astype(self.dtype, copy=False)
         return self
 
     return operator
@@ -112,7 +112,7 @@ def _compare(compare: Callable) -> Callable:
     def operator(self: Tensor, other: Any) -> Any:
         if other is None or isinstance(other, str):
             return NotImplemented
-        return compare(self._array, value_of(other))
+        return compare(self.data, value_of(other))
 
     return operator
 
@@ -138,12 +138,12 @@ def _iterate(self: Tensor) -> Iterator[Tensor]:
 
 def _argmax(self, axis=None, keepdims=False):
     """Where the largest element stands: a plain integer array."""
-    return np.argmax(self._array, axis=axis, keepdims=keepdims)
+    return np.argmax(self.data, axis=axis, keepdims=keepdims)
 
 
 def _argmin(self, axis=None, keepdims=False):
     """Where the smallest element stands: a plain integer array."""
-    return np.argmin(self._array, axis=axis, keepdims=keepdims)
+    return np.argmin(self.data, axis=axis, keepdims=keepdims)
 
 
 def _apply() -> None:

@@ -17,9 +17,11 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .graph import Node, make_node
 
-__all__ = ["Tensor", "as_array", "get_default_dtype", "set_default_dtype", "value_of"]
+__all__ = ["SCALAR_DTYPES", "Tensor", "as_array", "get_default_dtype", "set_default_dtype", "value_of"]
 
 _default_dtype: np.dtype = np.dtype(np.float32)
+
+SCALAR_DTYPES = {np.float32: np.dtype(np.float32), np.float64: np.dtype(np.float64)}  # .dtype of a scalar is slow
 
 # Two backward passes may add to one shared leaf at the same time; a forked child gets a lock of its own,
 # since another thread of the parent may have held this one.
@@ -80,7 +82,7 @@ def as_array(value: Any, dtype: DTypeLike | None = None) -> np.ndarray:
 
 def value_of(value: Any) -> Any:
     """The array of a Tensor; anything else as it is."""
-    return value._array if type(value) is Tensor else value
+    return value.data if type(value) is Tensor else value
 
 
 def _describe(value: Any) -> str:
@@ -103,9 +105,9 @@ class Tensor:
     Tensor([2., 4.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "_array", "_grad", "_node")  # not _data: NumPy takes what has it for a masked array
+    __slots__ = ("__weakref__", "_grad", "_node", "_value")  # not _data: NumPy takes what has it for a masked array
 
-    _array: np.ndarray
+    _value: Any  # the array, or until somebody asks for `data` the scalar of SCALAR_DTYPES that an op gave: 0.3 us
     _node: Node | None
     _grad: Tensor | None
 
@@ -135,7 +137,7 @@ class Tensor:
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False,
                  dtype: DTypeLike | None = None) -> None:
         # order="C": a leaf is contiguous, as its gradient will be
-        self._array = np.array(as_array(data, dtype), order="C", copy=True)
+        self._value = np.array(as_array(data, dtype), order="C", copy=True)
         self._node = None
         self._grad = None
         self.requires_grad = requires_grad
@@ -148,7 +150,9 @@ class Tensor:
     @property
     def data(self) -> np.ndarray:
         """The array itself, not a copy: always an ndarray, also where it has no axes."""
-        return self._array
+        if type(self._value) is not np.ndarray:
+            self._value = np.asarray(self._value)
+        return self._value
 
     @data.setter
     def data(self, array: np.ndarray) -> None:
@@ -156,37 +160,37 @@ class Tensor:
             given = f"{array.shape} {array.dtype}" if isinstance(array, np.ndarray) else _describe(array)
             raise ValueError(f"Tensor.data: expected an array {self.shape} {self.dtype}, got {given}; "
                              "make a new Tensor for another shape or dtype")
-        self._array = array
+        self._value = array
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The lengths of the axes."""
-        return self._array.shape
+        return self._value.shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._array.ndim
+        return self._value.ndim
 
     @property
     def dtype(self) -> np.dtype:
         """The type of the elements."""
-        return self._array.dtype
+        return self._value.dtype
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self._array.size
+        return self._value.size
 
     def numpy(self) -> np.ndarray:
         """A copy of the array, without the gradient's history."""
-        return self._array.copy()
+        return self.data.copy()
 
     def item(self) -> Any:
         """The one element as a Python number; ValueError where there are more."""
-        if self._array.size != 1:
+        if self._value.size != 1:
             raise ValueError(f"item: a Tensor of shape {self.shape} has {self.size} elements, not one")
-        return self._array.item()
+        return self._value.item()
 
     def __float__(self) -> float:
         return float(self.item())
@@ -201,26 +205,26 @@ class Tensor:
         return format(self.item(), spec) if spec else str(self)
 
     def __bool__(self) -> bool:
-        return bool(self._array)
+        return bool(self._value)
 
     def __len__(self) -> int:
-        if not self._array.ndim:
+        if not self.data.ndim:
             raise TypeError("len: a Tensor without axes has no length")
-        return len(self._array)
+        return len(self.data)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if self._node is not None:
             raise TypeError("np.asarray: this Tensor requires a gradient, which an array would lose without a word; "
                             "use .data for the array or .detach() for a Tensor without history "
                             "(to join Tensors, use stack or concatenate)")
-        return np.array(self._array, dtype, copy=copy)
+        return np.array(self.data, dtype, copy=copy)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         raise TypeError("Tensor: items cannot be assigned, since the old value may be needed by a gradient; "
                         "use where(mask, value, x) or put(x, key, value), which give a new Tensor")
 
     def __repr__(self) -> str:
-        body = np.array2string(self._array, separator=", ", prefix="Tensor(")
+        body = np.array2string(self.data, separator=", ", prefix="Tensor(")
         parts = [body, f"dtype={self.dtype}"]
         if self._node is not None:
             parts.append("requires_grad=True" if self._node.is_leaf else f"op={self._node.op.name}")
@@ -277,7 +281,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same array as a Tensor without history: gradients stop here."""
-        return wrap(self._array, None)
+        return wrap(self.data, None)
 
     def retain_grad(self) -> None:
         """Asks backward to fill `.grad` of this Tensor although it is no leaf."""
@@ -322,13 +326,13 @@ class Tensor:
         if not self.is_leaf:
             raise TypeError("copy, deepcopy and pickle: this Tensor was made by an op, and its history cannot be "
                             "copied; use .detach() first")
-        return _rebuild, (self._array, self.requires_grad, None if self._grad is None else self._grad.detach())
+        return _rebuild, (self.data, self.requires_grad, None if self._grad is None else self._grad.detach())
 
 
 def wrap(data: np.ndarray, node: Node | None) -> Tensor:
     """A Tensor around an array that is not copied."""
     tensor = _new(Tensor)
-    tensor._array = data
+    tensor._value = data
     tensor._node = node
     tensor._grad = None
     return tensor

@@ -47,7 +47,7 @@ class _Watch(Observer):
             if node is not None:
                 origin = node if node.index is None else node.parents[0]
                 self.origins[origin.order] = _caller()
-            found = _not_finite(part._array)
+            found = _not_finite(part.data)
             if found and not any(_not_finite(a) for arg in (*args, *params.values()) for a in _arrays(arg)):
                 raise RuntimeError(f"anomaly: {op.name} made {found}, called {_caller()}")
         return result
@@ -72,7 +72,7 @@ def _scope(node: Node) -> str:
 def _arrays(value: Any) -> list[Any]:
     if type(value) is tuple:
         return [array for part in value for array in _arrays(part)]
-    return [value._array if type(value) is Tensor else value]
+    return [value.data if type(value) is Tensor else value]
 
 
 def _not_finite(array: Any) -> str:

@@ -89,7 +89,7 @@ class _Rounding(Observer):
         if type(result) is tuple:
             return tuple(map(self._rounded, result))
         if type(result) is Tensor:
-            return wrap(self._rounded(result._array), result._node)
+            return wrap(self._rounded(result.data), result._node)
         array = np.asarray(result)
         if array.dtype.kind not in "fc":
             return result

@@ -337,7 +337,7 @@ def _n_bytes(*values: Any) -> int:
         if type(value) is np.ndarray:
             total += value.nbytes
         elif type(value) is Tensor:
-            total += value._array.nbytes
+            total += value.data.nbytes
         elif type(value) is tuple:
             total += _n_bytes(*value)
     return total
