@@ -82,7 +82,9 @@ def as_array(value: Any, dtype: DTypeLike | None = None) -> np.ndarray:
 
 def value_of(value: Any) -> Any:
     """The array of a Tensor; anything else as it is."""
-    return value.data if type(value) is Tensor else value
+    if type(value) is not Tensor:
+        return value
+    return value._value if type(value._value) is np.ndarray else value.data
 
 
 def _describe(value: Any) -> str:

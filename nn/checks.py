@@ -116,11 +116,11 @@ def check_images(where: Any, x: Any, channels: int | None = None) -> None:
     """Raises unless x is a batch of images (N, H, W, C) of floats; `channels` is the C that is expected."""
     array = np.asarray(value_of(x))
     shape = array.shape
+    if len(shape) == 4 and array.dtype.kind in "fc" and channels in (None, shape[3]):
+        return
     if len(shape) != 4:
         raise ValueError(f"{where}: x must be images (N, H, W, C), got {shape}{_missing_axis(shape, channels)}")
     check_floats(where, array)
-    if channels is None or shape[3] == channels:
-        return
     hint = "images are NHWC"
     if shape[1] == channels:
         hint = ("x looks like NCHW, but images are NHWC here: convert a PyTorch model with nn.from_torch, or an array "

@@ -43,19 +43,20 @@ class Dense(Module):
             self.bias = Tensor(init.uniform(shape[1:], -bound, bound, draws), requires_grad=True)
 
     def forward(self, x: Any) -> Tensor:
-        self._check(x)
+        array = np.asarray(value_of(x))
+        if not array.ndim or array.shape[-1] != self.in_features or array.dtype.kind not in "fc":
+            self._refuse(array)
         out = matmul(x, self.weight)
         return out if self.bias is None else out + self.bias
 
-    def _check(self, x: Any) -> None:
-        array = np.asarray(value_of(x))
-        shape = array.shape
+    def _refuse(self, x: np.ndarray) -> None:
+        shape = x.shape
         if not shape or shape[-1] != self.in_features:
             hint = ""
             if prod(shape[1:]) == self.in_features:
                 hint = "; put nn.Flatten() before this layer"
             raise ValueError(f"{self!r}: x must be (.., {self.in_features}), got {shape}{hint}")
-        check_floats(self, array)
+        check_floats(self, x)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}{', bias=False' if self.bias is None else ''}"

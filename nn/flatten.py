@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from autograd.ops.shape import flatten
+from autograd.ops.shape import reshape
 from autograd.tensor import Tensor, value_of
 
 from .module import Module
@@ -25,6 +26,7 @@ class Flatten(Module):
     """
 
     def forward(self, x: Any) -> Tensor:
-        if not np.asarray(value_of(x)).ndim:
+        shape = np.asarray(value_of(x)).shape
+        if not shape:
             raise ValueError("Flatten(): x must have a batch axis, (N, ..), got a single number")
-        return flatten(x, start_axis=1)
+        return reshape(x, (shape[0], prod(shape[1:])))  # (N, ..) -> (N, features)

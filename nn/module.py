@@ -165,24 +165,23 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """`forward` of the arguments."""
-        mode = current_mode()
-        if not mode.recording and mode.observer is None:  # nobody asks for the scope or for who runs: 2 us less
-            return self._called(args, kwargs)
-        label = (mode.owner and mode.owner.name_of(self)) or type(self).__name__
-        before = enter(label, _Running(self))
+        mode, before = current_mode(), None
+        if mode.recording or mode.observer is not None:  # else nobody asks for the scope or for who runs: 2 us less
+            label = (mode.owner and mode.owner.name_of(self)) or type(self).__name__
+            before = enter(label, _Running(self))
         try:
-            return self._called(args, kwargs)
+            out = self.forward(*args, **kwargs)
+            if type(out) is not Tensor:
+                out = _as_tensor(out)
+            return self._hooked(args, out) if self._forward_hooks else out
         finally:
-            leave(before)
+            if before is not None:
+                leave(before)
 
-    def _called(self, args: tuple, kwargs: dict) -> Any:
-        out = self.forward(*args, **kwargs)
-        if type(out) is not Tensor:
-            out = _as_tensor(out)
-        if self._forward_hooks:
-            for hook in list(self._forward_hooks.values()):
-                changed = hook(self, args, out)
-                out = out if changed is None else changed
+    def _hooked(self, args: tuple, out: Any) -> Any:
+        for hook in list((self._forward_hooks or {}).values()):
+            changed = hook(self, args, out)
+            out = out if changed is None else changed
         return out
 
     # ------------------------------------------------------------------ what it holds

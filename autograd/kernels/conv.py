@@ -17,7 +17,7 @@ from .phases import phases
 from .remembered import remembered
 from .window import Window
 
-__all__ = ["METHODS", "conv2d", "conv2d_for", "conv2d_grads", "conv2d_input_grad", "conv2d_weight_grad", "kind_of"]
+__all__ = ["METHODS", "conv2d", "conv2d_for", "conv2d_grads", "conv2d_input_grad", "conv2d_weight_grad"]
 
 Array = np.ndarray[Any, Any]
 DType = np.dtype[Any]
@@ -40,12 +40,8 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1,
     array([[4., 4.],
            [4., 4.]])
     """
-    return conv2d_for(x.shape, x.dtype, w.shape, w.dtype, kind_of(b), window, groups, method)(x, w, b)
-
-
-def kind_of(b: Array | None) -> Kind | None:
-    """What `conv2d_for` asks of a bias."""
-    return None if b is None else (b.shape, b.dtype)
+    kind_of_b = None if b is None else (b.shape, b.dtype)
+    return conv2d_for(x.shape, x.dtype, w.shape, w.dtype, kind_of_b, window, groups, method)(x, w, b)
 
 
 @remembered

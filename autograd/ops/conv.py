@@ -55,7 +55,8 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, method="auto
     """
     x, w = np.asarray(x), np.asarray(w)
     b = None if b is None else np.asarray(b)
-    kinds = x.shape, x.dtype, w.shape, w.dtype, conv.kind_of(b)
+    kind_of_b = None if b is None else (b.shape, b.dtype)
+    kinds = x.shape, x.dtype, w.shape, w.dtype, kind_of_b
     return _conv2d_for(*kinds, stride, padding, dilation, groups, method)(x, w, b)
 
 
