@@ -146,6 +146,7 @@ class _Plan(Plan):
         self._blas = not self.depthwise and products > SMALL_PRODUCT
         self._is_shared = _is_shared(images, window, (*window.kernel, w_shape[2], self.outputs))
         self._images, self._least_pixels = images, least_pixels
+        self._is_padded = window.padded
         matrices = (groups, prod(window.kernel) * w_shape[2], self.outputs // groups)
         self.weights_shape = (*window.kernel, self.channels) if self.depthwise else matrices
 
@@ -167,7 +168,8 @@ class _Plan(Plan):
         w = w.astype(self.dtype, copy=False)
         if self.depthwise:
             return w[:, :, 0]
-        return _by_group(_banded(w, self).reshape(prod(self.window.kernel) * w.shape[2], self.outputs), self.groups)
+        band = w if self.block == 1 else _banded(w, self)
+        return _by_group(band.reshape(self.weights_shape[1], self.outputs), self.groups)
 
     def weights_back(self, weights: Array) -> Array:
         """What `weights` makes of a band, as the band (KH, KW, C/groups, O)."""
@@ -180,7 +182,7 @@ class _Plan(Plan):
 
     def windows_of(self, x: Array) -> Array | None:
         """`view` of x; None where that takes a copy, padded or of the dtype."""
-        if self.window.padded or x.dtype != self.dtype or not x.flags.c_contiguous:
+        if self._is_padded or x.dtype != self.dtype or not x.flags.c_contiguous:
             return None
         return self.view(x, self.window.out[0])
 
@@ -248,8 +250,6 @@ def _in_blocks(window: Window, block: int) -> Window:
 
 def _banded(w: Array, plan: _Plan) -> Array:
     """w (KH, KW, C, O) -> (KH, (block - 1) * SW + KW, C, block * O): moved on by SW for each output of the block."""
-    if plan.block == 1:
-        return w
     kh, kw, channels, outputs = w.shape
     band = np.zeros((kh, plan.window.kernel[1], channels, plan.outputs), w.dtype)
     h, taps, c, o = band.strides
