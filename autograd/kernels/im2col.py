@@ -168,8 +168,10 @@ class _Plan(Plan):
         w = w.astype(self.dtype, copy=False)
         if self.depthwise:
             return w[:, :, 0]
+        if self.groups > 1:
+            return _by_group(w.reshape(self.weights_shape[1], self.outputs), self.groups)
         band = w if self.block == 1 else _banded(w, self)
-        return _by_group(band.reshape(self.weights_shape[1], self.outputs), self.groups)
+        return band.reshape(self.weights_shape)  # (KH, KW, C, O) -> (1, KH*KW*C, O)
 
     def weights_back(self, weights: Array) -> Array:
         """What `weights` makes of a band, as the band (KH, KW, C/groups, O)."""
@@ -293,25 +295,15 @@ def _cut(images: int, window: Window, row_bytes: int, least_pixels: int, is_shar
     return cut(images, height, most_rows)
 
 
-class _Windows:
-    """The windows of a thread's padded copy of what chunks of one kind see: made once, see `Scratch.views`."""
-
-    def __init__(self, kind: Kind, scratch: Scratch) -> None:
-        plan, window = kind.plan, kind.plan.window
-        self._padded = Padded(kind, scratch, window.size[1] + sum(window.padding[1]), plan.dtype)
-        self._view = plan.view(self._padded.array, kind.rows)
-
-    def of(self, x: Array, step: Step, scratch: Scratch) -> Array:
-        """(groups, images, rows, OW, KH, KW, C/groups), a view of the copy, which is filled from x."""
-        self._padded.fill(x, step, scratch)
-        return self._view
-
-
 class _Columns:
-    """A thread's buffer for the columns of chunks of one kind: made once, see `Scratch.views`."""
+    """A thread's buffers for the columns of chunks of one kind, and for a padded copy of what they see, if need be.
+
+    Made once, see `Scratch.views`.
+    """
 
     def __init__(self, kind: Kind, scratch: Scratch) -> None:
         plan, window = kind.plan, kind.plan.window
+        self._padded: Padded | None = None
         self._depthwise, self._pointwise = plan.depthwise, window.kernel == window.stride == (1, 1)
         self._pixels = (kind.images, kind.rows, window.out[1])
         depth = plan.channels // plan.groups
@@ -329,13 +321,22 @@ class _Columns:
         if whole is not None:
             windows = whole[:, step.target[0], step.target[1]]
         else:
-            windows = scratch.views(_Windows, step.kind).of(x, step, scratch)
+            self._padded = self._padded or self._pad(step.kind, scratch)
+            self._padded.fill(x, step, scratch)
+            windows = self._windows
         if self._depthwise:
             return windows[..., 0]
         if self._pointwise:  # no copy: (groups, images, rows, OW, 1, 1, C) -> (groups, pixels, C), a view of x
             return windows.reshape(self._matrix_shape)
         np.copyto(self._columns, windows)
         return self._matrices
+
+    def _pad(self, kind: Kind, scratch: Scratch) -> Padded:
+        """The padded copy, with its windows (groups, images, rows, OW, KH, KW, C/groups), a view."""
+        plan, window = kind.plan, kind.plan.window
+        padded = Padded(kind, scratch, window.size[1] + sum(window.padding[1]), plan.dtype)
+        self._windows = plan.view(padded.array, kind.rows)
+        return padded
 
     def times(self, seen: Array, weights: Array, out: Array) -> None:
         """Writes what the chunk sees times the weights to out (groups, pixels, O/groups), the pixels of the chunk."""

@@ -126,9 +126,10 @@ def test_a_plan_keeps_few_steps_and_makes_many_anew():
 def test_a_stride_that_leaves_pixels_out_takes_no_more_scratch_memory():
     window = resolve("conv2d", (64, 64), 1, 8, ((0, 1), (0, 0)))
     plan = im2col._plan(128, window, (1, 1, 32, 4), 1, np.dtype(np.float32), 1)
+    x = np.broadcast_to(np.float32(1), (128, 64, 64, 32))
     with Scratch() as scratch:
         for step in plan.steps():
-            scratch.views(im2col._Windows, step.kind)
+            scratch.views(im2col._Columns, step.kind).of(x, step, plan.windows_of(x), scratch)
         assert scratch._buffers["padded"].nbytes <= 2 * im2col._CHUNK_BYTES
 
 
@@ -169,11 +170,12 @@ def test_a_convolution_is_right_again_after_an_interrupt_in_the_midst_of_its_zer
     before = ag.get_num_threads()
     ag.set_num_threads(1)  # so that the buffers are this thread's
     try:
-        expected = conv2d(x, w, None, window, method=method)
+        conv2d(x, w, None, window, method=method)  # buffers grow
+        expected = conv2d(x, w, None, window, method=method)  # views of them are kept
         if by_winograd:
             plan, views = winograd._plan(8, window, 32, 32), winograd._InputTiles
         else:
-            plan, views = im2col._plan(8, window, w.shape, 1, x.dtype, im2col._LEAST_PIXELS), im2col._Windows
+            plan, views = im2col._plan(8, window, w.shape, 1, x.dtype, im2col._LEAST_PIXELS), im2col._Columns
         with Scratch() as scratch:
             padded = scratch.views(views, plan.steps()[0].kind)._padded
             for border in padded._borders:
