@@ -222,7 +222,7 @@ class _Pass:
             old = grads.get(parent)
             if old is None:
                 grads[parent] = part  # as it is: it may be a view, so it is never written to
-            elif is_number:
+            elif is_number:  # the sum is new in any case
                 grads[parent] = old + part
             elif parent in self.own:
                 old += part

@@ -102,7 +102,7 @@ def _in_place(symbol: str, op: Callable) -> Callable:
             raise ValueError(f"{symbol}: the result has shape {new.shape}, but the leaf has {self.shape}")
         if not np.can_cast(new.dtype, self.dtype, "same_kind"):
             raise TypeError(f"{symbol}: the result is {new.dtype}, but the leaf is {self.dtype}")
-        self._value = new.astype(self.dtype, copy=False)
+        self.data = new.astype(self.dtype, copy=False)
         return self
 
     return operator

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from autograd.ops.shape import reshape
+from autograd.ops.shape import flatten
 from autograd.tensor import Tensor, value_of
 
 from .module import Module
@@ -26,7 +25,6 @@ class Flatten(Module):
     """
 
     def forward(self, x: Any) -> Tensor:
-        shape = np.asarray(value_of(x)).shape
-        if not shape:
+        if not np.asarray(value_of(x)).ndim:
             raise ValueError("Flatten(): x must have a batch axis, (N, ..), got a single number")
-        return reshape(x, (shape[0], prod(shape[1:])))  # (N, ..) -> (N, features)
+        return flatten(x, start_axis=1)

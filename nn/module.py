@@ -173,16 +173,14 @@ class Module:
             out = self.forward(*args, **kwargs)
             if type(out) is not Tensor:
                 out = _as_tensor(out)
-            return self._hooked(args, out) if self._forward_hooks else out
+            if self._forward_hooks:
+                for hook in list(self._forward_hooks.values()):
+                    changed = hook(self, args, out)
+                    out = out if changed is None else changed
+            return out
         finally:
             if before is not None:
                 leave(before)
-
-    def _hooked(self, args: tuple, out: Any) -> Any:
-        for hook in list((self._forward_hooks or {}).values()):
-            changed = hook(self, args, out)
-            out = out if changed is None else changed
-        return out
 
     # ------------------------------------------------------------------ what it holds
 

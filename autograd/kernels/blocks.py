@@ -60,9 +60,9 @@ def relu(x: Array) -> Array:
     if not x.flags.c_contiguous:
         return np.maximum(x, 0)
     zeros = _zeros(x.dtype)
-    if x.size <= BLOCK:
-        return np.maximum(x, zeros[: x.size].reshape(x.shape))  # (n,) -> x's shape
     out = np.empty(x.shape, zeros.dtype)
+    if x.size <= BLOCK:
+        return np.maximum(x, zeros[: x.size].reshape(x.shape), out=out)  # (n,) -> x's shape
 
     def work(x: Array, out: Array) -> None:
         np.maximum(x, zeros[: x.size], out=out)

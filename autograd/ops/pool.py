@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ..kernels import pooling
-from ..kernels.remembered import remembered
 from ..kernels.window import Window, resolve
 from ..op import Op
 from ..tensor import value_of
@@ -156,7 +155,6 @@ avg_unpool2d.vjp(lambda g, kernel, stride, padding, count_include_pad: (
 ))
 
 
-@remembered
 def _window(op: str, shape: tuple, kernel: Any, stride: Any, padding: Any) -> Window:
     if len(shape) != 4:
         raise ValueError(f"{op}: x must be (N, H, W, C), got {shape}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import pickle
 from typing import Any
@@ -177,6 +178,26 @@ def test_an_op_may_say_that_it_takes_scalars():
     doubled(leaf(3.0, 4.0))
     doubled(ag.Tensor(3j, requires_grad=True))
     assert seen == [np.float64, np.ndarray, np.ndarray]
+
+
+def test_parameters_reach_the_forward_of_an_op_by_name():
+    def with_settings(forward):
+        @functools.wraps(forward)
+        def call(x, **settings):
+            return forward(x, **settings)
+
+        return call
+
+    @ag.Op
+    @with_settings
+    def scaled(x, by=2.0):
+        return x * by
+
+    scaled.vjp(lambda g, by: g * by)
+    assert scaled(np.ones(2), 3.0).tolist() == [3.0, 3.0]
+    x = leaf(1.0, 2.0)
+    scaled(x, 3.0).sum().backward()
+    assert x.grad.data.tolist() == [3.0, 3.0]
 
 
 def test_python_numbers_reach_the_forward_of_an_op_as_they_are():

@@ -230,6 +230,27 @@ def test_a_backward_pass_may_run_in_another_thread_than_the_forward():
 # ---------------------------------------------------------------------- locks
 
 
+def test_threads_that_ask_for_the_array_of_a_single_number_get_the_same(hurried):
+    numbers = [ag.Tensor(1.0) * 2.0 for _ in range(50_000)]
+    first, second = in_threads(2, lambda _: [number.data for number in numbers])
+    assert all(x is y for x, y in zip(first, second, strict=True))
+
+
+def test_an_array_that_is_set_while_others_ask_for_the_old_one_is_not_lost(hurried):
+    numbers = [ag.Tensor(1.0) * 2.0 for _ in range(50_000)]
+    new = [np.array(3.0, np.float32) for _ in numbers]
+
+    def ask_or_set(i):
+        for number, array in zip(numbers, new, strict=True):
+            if i:
+                number.data = array
+            else:
+                assert number.data.shape == ()
+
+    in_threads(2, ask_or_set)
+    assert all(number.data is array for number, array in zip(numbers, new, strict=True))
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_can_run_backward_while_another_thread_holds_the_lock():
     script = """
@@ -239,7 +260,7 @@ def test_a_forked_child_can_run_backward_while_another_thread_holds_the_lock():
         from autograd import tensor
 
         def hold():
-            with tensor._grad_lock:
+            with tensor._lock:
                 inside.set()
                 forked.wait(30)
 

@@ -15,7 +15,9 @@ values = hnp.arrays(np.float32, hnp.array_shapes(min_dims=0, max_dims=3, max_sid
 
 @given(values)
 def test_relu_is_the_maximum_with_0(x):
-    np.testing.assert_array_equal(blocks.relu(x), np.where(np.isnan(x), x, np.where(x > 0, x, 0)))
+    got = blocks.relu(x)
+    np.testing.assert_array_equal(got, np.where(np.isnan(x), x, np.where(x > 0, x, 0)))
+    assert type(got) is np.ndarray  # also without axes
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.int64, np.uint8, bool])
