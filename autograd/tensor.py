@@ -23,8 +23,9 @@ _default_dtype: np.dtype = np.dtype(np.float32)
 
 SCALAR_DTYPES = {np.float32: np.dtype(np.float32), np.float64: np.dtype(np.float64)}  # .dtype of a scalar is slow
 
-# Two backward passes may add to one shared leaf at the same time, and two threads ask for one array; a forked child gets
-# a lock of its own, since another thread of the parent may have held this one. (Reentrant: a signal's handler may compute.)
+# Two backward passes may add to one shared leaf at the same time, and two threads ask for one array; a forked child
+# gets a lock of its own, since another thread of the parent may have held this one. Reentrant: a signal's handler may
+# compute.
 _lock = threading.RLock()
 
 
