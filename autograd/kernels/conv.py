@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import im2col, winograd
+from .chunks import even
 from .phases import phases
 from .remembered import remembered
 from .window import Window
@@ -23,6 +24,8 @@ Array = np.ndarray[Any, Any]
 DType = np.dtype[Any]
 Shape = tuple[int, ...]
 Kind = tuple[Shape, DType]
+
+_PIECE_BYTES = 1 << 21  # of an input gradient that are made at a time, where a stride scatters its pixels
 
 METHODS = ("auto", "im2col", "winograd")
 
@@ -67,13 +70,14 @@ def conv2d_input_grad(dout: Array, w: Array, window: Window, groups: int = 1, me
     _check_weights("conv2d_input_grad", w.shape, window, groups)
     _check("conv2d_input_grad", "dout", dout.shape, (*window.out, w.shape[3]))
     _by_winograd("conv2d_input_grad", method, len(dout), window, w.shape, groups, (dout.dtype, w.dtype))  # raises, or
-    parts = [conv2d(dout[:, *phase.seen], _mirror(w[phase.taps], groups), None, phase.window, groups, method)
-             for phase in phases(window)]
-    if window.stride == (1, 1) and parts:
-        return parts[0]
+    if window.stride == (1, 1) and phases(window):
+        [phase] = phases(window)  # all pixels
+        return conv2d(dout[:, *phase.seen], _mirror(w, groups), None, phase.window, groups, method)
     dx = np.zeros((len(dout), *window.size, w.shape[2] * groups), np.result_type(dout, w))
-    for phase, part in zip(phases(window), parts, strict=True):
-        dx[:, *phase.pixels] = part
+    for phase in phases(window):
+        mirrored, pixels = _mirror(w[phase.taps], groups), dx[:, *phase.pixels]
+        for images in even(len(dout), max(_PIECE_BYTES // max(pixels[:1].nbytes, 1), 1)):
+            pixels[images] = conv2d(dout[images, *phase.seen], mirrored, None, phase.window, groups, method)
     return dx
 
 

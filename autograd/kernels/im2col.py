@@ -24,7 +24,7 @@ import numpy as np
 
 from .channels import in_each_row
 from .chunks import Chunk, Kind, Plan, Step, cut
-from .lanes import Lanes
+from .lanes import Lanes, runs
 from .memory import Scratch
 from .padded import Padded
 from .threads import SMALL_PRODUCT, one_blas_thread, share
@@ -100,23 +100,23 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
     douts = plan.pixels_of(dout)
     product_of = None if convolve is None else (plan.weights(convolve[0]), plan.pixels_of(convolve[1]))
     whole = plan.windows_of(x)
-    steps = plan.steps()
-    lanes = Lanes(len(steps), plan.weights_shape, plan.dtype)
+    parts = runs(plan.steps())
+    lanes = Lanes(len(parts), plan.weights_shape, plan.dtype)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
-            spare = scratch.array("part", plan.weights_shape, plan.dtype)
-            for number in numbers:
-                step = steps[number]
+
+            def weigh(step: Step, product: Array) -> None:
                 columns = scratch.views(_Columns, step.kind)
                 seen = columns.of(x, step, whole, scratch)
-                product = lanes.place(number, spare)
                 columns.weigh(seen, douts[:, step.pixels].astype(plan.dtype, copy=False), product)
-                lanes.add(number, product)
                 if product_of is not None:
                     columns.times(seen, product_of[0], product_of[1][:, step.pixels])
 
-    plan.run(work, range(len(steps)))
+            for number in numbers:
+                lanes.sum_up(number, parts[number], weigh, scratch)
+
+    plan.run(work, range(len(parts)))
     band = plan.weights_back(lanes.total())
     return _from_band(band, window, plan.block).astype(plan.result, copy=False)
 

@@ -1,15 +1,31 @@
 """Sums of parts that threads finish in any order, with the same bits each time."""
 
+from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["Lanes"]
+from .chunks import even
+from .memory import Scratch
+
+__all__ = ["Lanes", "runs"]
+
+Step = TypeVar("Step")
 
 Array = np.ndarray[Any, Any]
 
 _LANES = 4  # so many threads add at a time; more of them cost memory, and a walk each in the end
+_MOST_PARTS = 64  # so that those put aside take no more memory for a larger batch
+
+
+def runs(steps: Sequence[Step]) -> list[Sequence[Step]]:
+    """The steps in at most 64 runs of those that follow each other, as equal as they can be; each makes one part.
+
+    >>> runs("abc")
+    ['a', 'b', 'c']
+    """
+    return [steps[run] for run in even(len(steps), max(-(-len(steps) // _MOST_PARTS), 1))]
 
 
 class Lanes:
@@ -42,6 +58,17 @@ class Lanes:
     def place(self, part: int, spare: Array) -> Array:
         """Where a thread writes a part before it adds it: the lane itself if it is the first there, else `spare`."""
         return self.sums[part] if part < len(self.sums) else spare
+
+    def sum_up(self, part: int, steps: Sequence[Step], write: Callable[[Step, Array], None], scratch: Scratch) -> None:
+        """Adds a part that is itself the sum of what write(step, array) writes for each of its steps, in their order."""
+        kind = self.sums.shape[1:], self.sums.dtype
+        place = self.place(part, scratch.array("part", *kind))
+        write(steps[0], place)
+        for step in steps[1:]:
+            next_one = scratch.array("next", *kind)
+            write(step, next_one)
+            place += next_one
+        self.add(part, place)
 
     def add(self, part: int, array: Array) -> None:
         """Adds what has been written to the place of a part."""

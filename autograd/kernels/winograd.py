@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .chunks import Chunk, Kind, Plan, Step, cut, even
-from .lanes import Lanes
+from .lanes import Lanes, runs
 from .memory import Scratch
 from .padded import Padded
 from .threads import share
@@ -110,26 +110,26 @@ def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, A
     plan = _plan(len(x), window, channels, outputs)
     product_of = None if convolve is None else (_transformed_weights(convolve[0]), convolve[1])  # (36, C, O)
     spread = _matrices().back.T  # (36, 16)
-    steps = plan.steps()
-    lanes = Lanes(len(steps), (36, channels, outputs), np.float32)
-    if not steps:
+    parts = runs(plan.steps())
+    lanes = Lanes(len(parts), (36, channels, outputs), np.float32)
+    if not parts:
         return np.zeros((3, 3, channels, outputs), np.float32)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
-            spare = scratch.array("part", (36, channels, outputs), np.float32)
-            for number in numbers:
-                step = steps[number]
+
+            def weigh(step: Step, product: Array) -> None:
                 tiles = scratch.views(_InputTiles, step.kind).transformed(x, step, scratch)  # (36, T, C)
                 outs = scratch.views(_OutputTiles, step.kind)
                 np.matmul(spread, outs.gathered(dout[step.target]), out=outs.flat_places)  # (36, 16) @ (16, T*O)
-                product = lanes.place(number, spare)
                 np.matmul(tiles.swapaxes(1, 2), outs.places, out=product)  # (36, C, T) @ (36, T, O)
-                lanes.add(number, product)
                 if product_of is not None:
                     outs.convolve(tiles, product_of[0], product_of[1][step.target])
 
-    share(work, range(len(steps)), blas=True)
+            for number in numbers:
+                lanes.sum_up(number, parts[number], weigh, scratch)
+
+    share(work, range(len(parts)), blas=True)
     return _weights_back(lanes.sums)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
+import time
 import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
@@ -14,6 +16,8 @@ import pytest
 
 import autograd as ag
 from autograd.graph import Node
+from autograd.kernels import conv, im2col
+from autograd.kernels.window import resolve
 
 MB = 2**20
 
@@ -509,3 +513,81 @@ def test_a_thousand_uses_of_a_leaf_make_one_gradient_array(traced):
     total.backward()
     assert peak() - before < 4
     np.testing.assert_array_equal(x.grad.data, np.full(x.size, 100.0))
+
+
+# ---------------------------------------------------------------------- scratch memory of convolutions
+
+
+def conv2d_scratch(traced, images: int, stride: int, kernel: int, method: str) -> dict[str, float]:
+    """The megabytes that each of the three kernels takes at most beyond its results, at its second call."""
+    window = resolve("conv2d", (32, 32), kernel, stride, kernel // 2)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((images, 32, 32, 32), np.float32)
+    w = rng.standard_normal((kernel, kernel, 32, 32), np.float32)
+    dout = rng.standard_normal((images, *window.out, 32), np.float32)
+    settings = window, 1, method
+    calls = {
+        "conv2d": lambda: conv.conv2d(x, w, None, *settings),
+        "conv2d_input_grad": lambda: conv.conv2d_input_grad(dout, w, *settings),
+        "conv2d_weight_grad": lambda: conv.conv2d_weight_grad(x, dout, *settings),
+        "conv2d_grads": lambda: conv.conv2d_grads(x, dout, w, *settings),
+    }
+    now, peak = traced
+    found = {}
+    for name, call in calls.items():
+        call()  # what is kept from call to call is there now, and is not counted
+        before = now()
+        peak()
+        result = call()
+        most = peak()
+        found[name] = most - before - sum(part.nbytes for part in (result if type(result) is tuple else [result])) / MB
+    return found
+
+
+@pytest.mark.parametrize(("stride", "kernel", "method"), [
+    (1, 3, "im2col"), (1, 3, "winograd"), (2, 3, "auto"), (2, 1, "auto"), (3, 5, "auto"),
+])
+def test_the_scratch_memory_of_a_convolution_and_its_gradients_does_not_grow_with_the_batch(
+        traced, stride, kernel, method, monkeypatch):
+    monkeypatch.setattr(conv, "_PIECE_BYTES", 1 << 18)
+    few, many = (conv2d_scratch(traced, images, stride, kernel, method) for images in (64, 256))
+    for name, megabytes in many.items():
+        assert megabytes <= few[name] + 1, (name, few, many)  # views and steps take some kilobytes
+
+
+@pytest.fixture
+def two_threads_and_small_chunks(monkeypatch):
+    before = ag.get_num_threads()
+    ag.set_num_threads(2)
+    monkeypatch.setattr(im2col, "_CHUNK_BYTES", 1 << 16)
+    monkeypatch.setattr(im2col, "_LEAST_PIXELS_WEIGHT_GRAD", 64)
+    im2col._plan.cache_clear()
+    yield
+    im2col._plan.cache_clear()
+    ag.set_num_threads(before)
+
+
+def test_a_thread_that_stands_still_makes_no_more_parts_wait_for_a_larger_batch(
+        traced, two_threads_and_small_chunks, monkeypatch):
+    window = resolve("conv2d", (8, 8), 3, 1, 1)
+    stands_still = threading.Lock()  # whoever gets it
+
+    def copyto(target, source):
+        if stands_still.acquire(blocking=False):
+            time.sleep(0.3)
+        target[...] = source
+
+    def megabytes(images):
+        x = np.ones((images, 8, 8, 32), np.float32)
+        with monkeypatch.context() as patch:
+            stands_still.acquire(blocking=False)
+            im2col.conv2d_weight_grad(x, x, window)  # the buffers of both threads are there now
+            patch.setattr(im2col.np, "copyto", copyto)
+            stands_still.release()
+            peak()
+            im2col.conv2d_weight_grad(x, x, window)
+        return peak() - x.nbytes / MB
+
+    _, peak = traced
+    few, many = megabytes(128), megabytes(512)
+    assert many <= few + 1

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograd.kernels import lanes
-from autograd.kernels.lanes import Lanes
+from autograd.kernels.lanes import Lanes, runs
+from autograd.kernels.memory import Scratch
 
 
 def parts_of(count, seed=0):
@@ -62,3 +63,37 @@ def test_threads_of_different_speed_add_up_to_the_same_bits():
 
 def test_the_sum_of_no_parts_is_zero():
     np.testing.assert_array_equal(Lanes(0, (2, 3), np.float32).total(), np.zeros((2, 3), np.float32))
+
+
+@given(st.integers(0, 300))
+def test_runs_are_all_steps_in_their_order_and_few(count):
+    found = runs(range(count))
+    assert [step for run in found for step in run] == list(range(count))
+    assert len(found) <= 64
+    assert len(found) == count or count > 64
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=8).flatmap(
+    lambda lengths: st.tuples(st.just(lengths), st.permutations(range(len(lengths))))))
+def test_a_part_is_the_sum_of_its_steps_in_their_order(lengths_and_order):
+    lengths, order = lengths_and_order
+    numbers = parts_of(sum(lengths))
+    ends = np.cumsum(lengths)
+    steps = [range(end - length, end) for length, end in zip(lengths, ends, strict=True)]
+    written = []
+
+    def write(step, array):
+        written.append(step)
+        array[...] = numbers[step]
+
+    def total(order):
+        lanes_ = Lanes(len(steps), numbers.shape[1:], numbers.dtype)
+        with Scratch() as scratch:
+            for part in order:
+                lanes_.sum_up(part, steps[part], write, scratch)
+        return lanes_.total()
+
+    got = total(order)
+    assert written == [step for part in order for step in steps[part]]
+    assert got.tobytes() == total(range(len(steps))).tobytes()
+    np.testing.assert_allclose(got, numbers.astype(np.float64).sum(axis=0), rtol=1e-5, atol=1e-6)
