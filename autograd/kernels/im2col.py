@@ -8,8 +8,8 @@ writes the columns of one chunk into a buffer that the thread's next chunk overw
 the rest. Chunks are shared out to threads, each product in one thread; buffers are kept from call to call, and so is
 the `_Plan`, all that follows from shapes.
 
-With few channels the columns have short runs and the products few outputs, both slow. There `_block` outputs that lie
-side by side in a row are taken as the channels of one: see `_in_blocks`.
+With few channels the columns have short runs and the products few outputs, both slow. There outputs that lie side by
+side in a row are taken as the channels of one: see `bands.py`.
 
 Arrays are NHWC, weights (KH, KW, C / groups, O). All is linear: complex numbers are not conjugated. The cuts
 depend on shapes alone and sums are taken in a fixed order: the same bits on each run and for any number of threads.
@@ -22,12 +22,14 @@ from typing import Any
 
 import numpy as np
 
+from .bands import banded, block_of, from_band, in_blocks, nanoseconds
+from .blas import SMALL_PRODUCT, one_blas_thread
 from .channels import in_each_row
 from .chunks import Chunk, Kind, Plan, Step, cut
 from .lanes import Lanes, runs
 from .memory import Scratch
 from .padded import Padded
-from .threads import SMALL_PRODUCT, one_blas_thread, share
+from .threads import share
 from .window import Window
 
 __all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_plan", "conv2d_weight_grad"]
@@ -118,13 +120,13 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
 
     plan.run(work, range(len(parts)))
     band = plan.weights_back(lanes.total())
-    return _from_band(band, window, plan.block).astype(plan.result, copy=False)
+    return from_band(band, window, plan.block).astype(plan.result, copy=False)
 
 
 class _Plan(Plan):
     """What follows from shapes and dtype alone, worked out once for a network that asks for the same in every step.
 
-    block    so many outputs of a row are taken as the channels of one, by a `window` that is wider (`_in_blocks`)
+    block    so many outputs of a row are taken as the channels of one, by a `window` that is wider (`bands.py`)
     outputs  channels of the output then, block * O
     pixels   of all outputs then, N * OH * OW / block
     result   the dtype of the result, and `dtype` the one to compute in: BLAS knows no float16, and sums in float32 are
@@ -135,9 +137,9 @@ class _Plan(Plan):
                  least_pixels: int) -> None:
         self.result, self.dtype = result, np.dtype(np.float32) if result == np.float16 else result
         self.out_shape = (images, *window.out, w_shape[3])
-        self.block = _block(images, window, w_shape, groups)
+        self.block = block_of(images, window, w_shape, groups)
         self.outputs = self.block * w_shape[3]
-        self.window = window = _in_blocks(window, self.block)
+        self.window = window = in_blocks(window, self.block)
         super().__init__(window.size[0], window.padding[0][0], window.stride[0], window.span[0], window.out)
         self.groups, self.channels = groups, w_shape[2] * groups
         self.depthwise = _is_depthwise(w_shape, groups)
@@ -169,18 +171,19 @@ class _Plan(Plan):
         if self.depthwise:
             return w[:, :, 0]
         if self.groups > 1:
-            return _by_group(w.reshape(self.weights_shape[1], self.outputs), self.groups)
-        band = w if self.block == 1 else _banded(w, self)
-        return band.reshape(self.weights_shape)  # (KH, KW, C, O) -> (1, KH*KW*C, O)
+            columns_first = w.reshape(self.weights_shape[1], self.outputs)  # (KH, KW, C/g, O) -> (KH*KW*C/g, O)
+            return _by_group(columns_first, self.groups)
+        return banded(w, self.window, self.block).reshape(self.weights_shape)  # (KH, KW, C, O) -> (1, KH*KW*C, O)
 
     def weights_back(self, weights: Array) -> Array:
         """What `weights` makes of a band, as the band (KH, KW, C/groups, O)."""
         shape = (*self.window.kernel, self.channels // self.groups, self.outputs)
+        # (KH, KW, C) -> (KH, KW, 1, C); (groups, KH*KW*C/g, O/g) -> (KH*KW*C/g, groups, O/g) -> (KH, KW, C/g, O)
         return weights.reshape(shape) if self.depthwise else weights.swapaxes(0, 1).reshape(shape)
 
     def pixels_of(self, out: Array) -> Array:
         """(N, OH, OW, O) -> (groups, N*OH*OW/block, block*O/groups), a view of an output or its cotangent."""
-        return _by_group(out.reshape(self.pixels, self.outputs), self.groups)
+        return _by_group(out.reshape(self.pixels, self.outputs), self.groups)  # (N, OH, OW, O) -> (N*OH*OW/b, b*O)
 
     def windows_of(self, x: Array) -> Array | None:
         """`view` of x; None where that takes a copy, padded or of the dtype."""
@@ -201,81 +204,9 @@ class _Plan(Plan):
 _plan = lru_cache(maxsize=1024)(_Plan)
 
 
-def _block(images: int, window: Window, w_shape: tuple[int, ...], groups: int) -> int:
-    """How many outputs of a row are best taken as one: what costs least by figures measured on one core.
-
-    To the outputs' time that of the band comes, which matters to a single image: 3 us and 1 ns a number.
-    """
-    if groups > 1 or window.dilation[1] > 1 or window.kernel == (1, 1):
-        return 1
-    width = window.out[1]
-    pixels = images * prod(window.out)
-
-    def nanoseconds(block: int) -> float:
-        taps = window.kernel[0] * _columns_of_block(window, block)
-        band = 3000 + taps * w_shape[2] * block * w_shape[3] if block > 1 else 0
-        return pixels * _nanoseconds(window, w_shape, block) + band
-
-    blocks = (block for block in range(1, width + 1) if width % block == 0)
-    return min(blocks, key=nanoseconds, default=1)
-
-
-def _columns_of_block(window: Window, block: int) -> int:
-    """How many columns of the input `block` outputs of a row see."""
-    return (block - 1) * window.stride[1] + window.kernel[1]
-
-
-def _nanoseconds(window: Window, w_shape: tuple[int, ...], block: int = 1) -> float:
-    """About what an output pixel takes on one core, in blocks, by the figures of one machine (Zen 3, AVX2).
-
-    A column of n numbers takes 0.4 n to write and read again, each of its KH runs 8, and BLAS n / 40 + 0.15 for each of
-    its outputs, which it works on by 16. For 1 -> 16 channels and 3x3 on 28x28 pixels that gives 34, 17 and 18 for
-    blocks of 1, 4 and 7, where 30, 17 and 19 were measured.
-    """
-    kh = window.kernel[0]
-    _, _, channels, outputs = w_shape
-    column = kh * _columns_of_block(window, block) * channels
-    worked_on = -(-block * outputs // 16) * 16
-    return (column * (0.4 + worked_on / 40) + 0.15 * worked_on + 8 * kh) / block
-
-
-def _in_blocks(window: Window, block: int) -> Window:
-    """The window of the same convolution with `block` outputs of a row as the channels of one output.
-
-    It is wider and takes larger steps; the weights that go with it are a band (`_banded`), whose zeros BLAS
-    multiplies in vain: few channels cost less so than many short columns.
-    """
-    sh, sw = window.stride
-    kernel, stride = (window.kernel[0], _columns_of_block(window, block)), (sh, block * sw)
-    return window._replace(kernel=kernel, stride=stride, out=(window.out[0], window.out[1] // block))
-
-
-def _banded(w: Array, plan: _Plan) -> Array:
-    """w (KH, KW, C, O) -> (KH, (block - 1) * SW + KW, C, block * O): moved on by SW for each output of the block."""
-    kh, kw, channels, outputs = w.shape
-    band = np.zeros((kh, plan.window.kernel[1], channels, plan.outputs), w.dtype)
-    h, taps, c, o = band.strides
-    step = taps * plan.window.stride[1] // plan.block  # from one output of the block to the next, along the taps
-    strides = (step + outputs * o, h, taps, c, o)
-    np.ndarray((plan.block, kh, kw, channels, outputs), w.dtype, band, 0, strides)[...] = w
-    return band
-
-
-def _from_band(band: Array, window: Window, block: int) -> Array:
-    """The transpose of `_banded`: (KH, (block - 1) * SW + KW, C, block * O) -> (KH, KW, C, O)."""
-    if block == 1:
-        return band
-    kw = window.kernel[1]
-    *taps, outputs = band.shape
-    by_output = band.reshape(*taps, block, outputs // block)  # (KH, .., C, block*O) -> (KH, .., C, block, O)
-    firsts = [i * window.stride[1] for i in range(block)]
-    parts = [by_output[:, first : first + kw, :, i] for i, first in enumerate(firsts)]
-    return np.add.reduce(parts, dtype=band.dtype)
-
-
 def _is_shared(images: int, window: Window, w_shape: tuple[int, ...]) -> bool:
     """Whether the work is worth several threads."""
-    return images * prod(window.out) * _nanoseconds(window, w_shape) >= _LEAST_SHARED
+    return images * prod(window.out) * nanoseconds(window, w_shape) >= _LEAST_SHARED
 
 
 def _row_bytes(window: Window, channels: int, dtype: np.dtype[Any]) -> int:
@@ -311,7 +242,7 @@ class _Columns:
         self._matrix_shape = (plan.groups, prod(self._pixels), prod(window.kernel) * depth)
         if not (self._depthwise or self._pointwise):
             self._columns = scratch.array("columns", shape, plan.dtype)
-            self._matrices = self._columns.reshape(self._matrix_shape)
+            self._matrices = self._columns.reshape(self._matrix_shape)  # (g, n, r, OW, KH, KW, C/g) -> (g, n*r*OW, K)
 
     def of(self, x: Array, step: Step, whole: Array | None, scratch: Scratch) -> Array:
         """What the chunk sees of x, whose windows are `whole` where it needs no copy: (groups, pixels, KH*KW*C/groups).
@@ -326,8 +257,8 @@ class _Columns:
             windows = self._windows
         if self._depthwise:
             return windows[..., 0]
-        if self._pointwise:  # no copy: (groups, images, rows, OW, 1, 1, C) -> (groups, pixels, C), a view of x
-            return windows.reshape(self._matrix_shape)
+        if self._pointwise:  # no copy
+            return windows.reshape(self._matrix_shape)  # (groups, images, rows, OW, 1, 1, C) -> (groups, pixels, C)
         np.copyto(self._columns, windows)
         return self._matrices
 
@@ -351,14 +282,15 @@ class _Columns:
         if self._depthwise:
             images = dout.reshape(len(dout), *self._pixels)  # (C, pixels, 1) -> (C, images, rows, OW)
             np.einsum("cnhwij,cnhw->ijc", seen, images, out=dw)
-        else:  # (groups, KH*KW*C, pixels) @ (groups, pixels, O) -> (groups, KH*KW*C, O)
-            np.matmul(seen.swapaxes(1, 2), dout, out=dw)
+        else:
+            np.matmul(seen.swapaxes(1, 2), dout, out=dw)  # (g, pixels, K) -> (g, K, pixels) @ (g, pixels, O) -> (g, K, O)
 
 
 def _by_group(rows: Array, groups: int) -> Array:
     """(M, groups * channels) -> (groups, M, channels), a view."""
     if groups == 1:
         return rows[None]
+    # (M, groups * channels) -> (M, groups, channels) -> (groups, M, channels)
     return rows.reshape(len(rows), groups, rows.shape[1] // groups).swapaxes(0, 1)
 
 

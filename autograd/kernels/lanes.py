@@ -60,7 +60,7 @@ class Lanes:
         return self.sums[part] if part < len(self.sums) else spare
 
     def sum_up(self, part: int, steps: Sequence[Step], write: Callable[[Step, Array], None], scratch: Scratch) -> None:
-        """Adds a part that is itself the sum of what write(step, array) writes for each of its steps, in their order."""
+        """Adds a part that is itself the sum of what write(step, array) writes for each step, in their order."""
         kind = self.sums.shape[1:], self.sums.dtype
         place = self.place(part, scratch.array("part", *kind))
         write(steps[0], place)

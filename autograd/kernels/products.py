@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from .blas import SMALL_PRODUCT, one_blas_thread
 from .chunks import even
-from .threads import SMALL_PRODUCT, one_blas_thread, share
+from .threads import share
 
 __all__ = ["is_finite", "matmul"]
 

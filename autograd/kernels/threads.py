@@ -4,36 +4,32 @@ NumPy lets go of the interpreter's lock in copies, ufuncs and products, so threa
 busy. A kernel cuts its work into items by shape alone and each item writes where no other does: whichever
 thread takes an item, the bits of the result are the same.
 
-BLAS has threads of its own, which would fight with these for the cores. While the pool works on products BLAS
-is limited to one thread, a setting of the whole process, which needs the package threadpoolctl. Without it, or with
-a BLAS that it cannot limit (Apple's, one on OpenMP), products stay in the calling thread and BLAS uses its threads.
+While the pool works on products BLAS is limited to one thread (`blas.py`); where it cannot be limited, products stay in
+the calling thread and BLAS uses its own threads.
 """
 
-import ctypes
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from operator import index
-from pathlib import Path
 from queue import SimpleQueue
-from threading import Lock, RLock, Thread, get_ident, local
+from threading import Lock, Thread, local
 from time import perf_counter, thread_time
-from typing import Any, NamedTuple, SupportsIndex, TypeVar
+from typing import Any, SupportsIndex, TypeVar
 
 import numpy as np
 
-__all__ = ["SMALL_PRODUCT", "get_num_threads", "one_blas_thread", "set_num_threads", "share"]
+from .blas import can_be_limited, one_blas_thread
+from .cpus import number_of_cpus
+
+__all__ = ["get_num_threads", "set_num_threads", "share"]
 
 Item = TypeVar("Item")
 
 _ROWS, _LOOKS = 200, 25_000  # looks at a flag before a thread sleeps, some 2 ms in all: few ops take longer
 _OFF_CORE = 3e-3  # seconds that a thread is taken off its core: a slice of the system's, not a wait for a lock
 _RESTS = 50  # times that no thread looks then: two trainings at once on two cores took 26 ms a step in place of 40
-
-SMALL_PRODUCT = 1 << 18  # multiplications: up to here OpenBLAS takes one thread by itself
 
 
 def get_num_threads() -> int:
@@ -85,20 +81,11 @@ def share(work: Callable[[Iterator[Item]], None], items: Sequence[Item], blas: b
         work(iter(items))
     elif not blas:
         _share(work, items)
-    elif _blas.can_be_limited():
-        with _Region():
+    elif can_be_limited():
+        with one_blas_thread():
             _share(work, items)
     else:
         work(iter(items))
-
-
-def one_blas_thread() -> AbstractContextManager[Any]:
-    """BLAS has one thread inside `with one_blas_thread():`, where it can be limited.
-
-    For products outside of `share` too: a product that wakes BLAS's own threads leaves them spinning for some 30 ms
-    (OpenBLAS), and so takes a core from the pool.
-    """
-    return _Region() if _blas.can_be_limited() else nullcontext()
 
 
 def _share(work: Callable[[Iterator[Item]], None], items: Sequence[Item]) -> None:
@@ -253,152 +240,15 @@ def _wait_for_jobs(calls: _Mailbox) -> None:
         del job, context  # while this thread waits it keeps nothing alive
 
 
-class _Region:
-    """BLAS has one thread inside `with`; regions overlap, in several threads and in one.
-
-    Ctrl-C may come after a region was entered and before its block begins, which then never ends: so an entry that
-    fails ends the region itself, and an end that fails is done again.
-    """
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        try:
-            _blas.enter(self)
-        except BaseException:
-            _blas.leave(self)
-            raise
-
-    def __exit__(self, *error: object) -> None:
-        try:
-            _blas.leave(self)
-        except BaseException:
-            _blas.leave(self)
-            raise
-
-
-class _Blas:
-    """The BLAS that NumPy calls: it has one thread while any region is entered, then again what it had before."""
-
-    def __init__(self) -> None:
-        self.lock = RLock()  # a signal's handler may compute, too
-        self._libraries: list[_Limit] = []
-        self._looked = False  # for them, when first needed: that costs a millisecond
-        self._before: list[int] = []
-        self._entered: dict[int, int] = {}  # by the id of a region, the thread's
-
-    def can_be_limited(self) -> bool:
-        if not self._looked:
-            self._libraries = _blas_libraries()
-            self._looked = True
-        return bool(self._libraries)
-
-    def enter(self, region: _Region) -> None:
-        with self.lock:
-            if not self._entered:
-                self._before = [get() for get, _ in self._libraries]
-            self._entered[id(region)] = get_ident()
-            if len(self._entered) == 1:
-                for _, limit in self._libraries:
-                    limit(1)
-
-    def leave(self, region: _Region) -> None:
-        """Ends the region, if it was entered."""
-        with self.lock:
-            if len(self._entered) == 1 and id(region) in self._entered:
-                self._restore()
-            self._entered.pop(id(region), None)
-
-    def _restore(self) -> None:
-        for (_, limit), n in zip(self._libraries, self._before, strict=True):
-            limit(n)
-
-    def after_fork(self) -> None:
-        """In the child, where the other threads are gone, whose regions do not end."""
-        self.lock = RLock()
-        if self._entered:
-            self._entered = {region: thread for region, thread in self._entered.items() if thread == get_ident()}
-            if not self._entered:
-                self._restore()
-
-
-class _Limit(NamedTuple):
-    """How the number of threads of one BLAS is read and set."""
-
-    get: Callable[[], int]
-    set: Callable[[int], Any]
-
-
-def _limit_of(library: Any) -> _Limit:
-    """For OpenBLAS its own two functions, called with the interpreter's lock held: 3 us a region in place of 8.
-
-    From 3.7 on threadpoolctl lets one thread of Python alone set the number, and ignores the others, unless that one is
-    forgotten by force. Who limits is known here, so any thread may.
-    """
-    find: Any = getattr(library, "_get_symbol", lambda name: None)
-    found = [find(f"openblas_{verb}_num_threads") for verb in ("get", "set")]
-    if all(found):
-        functions = ctypes.PyDLL(library.filepath)
-        return _Limit(*(functions[function.__name__] for function in found))
-    return _Limit(library.get_num_threads, getattr(library, "_real_set_num_threads", library.set_num_threads))
-
-
-def _blas_libraries() -> list[_Limit]:
-    """What limits the threads of each BLAS; none without threadpoolctl, or where a limit is of one thread alone."""
-    try:
-        from threadpoolctl import ThreadpoolController
-    except ModuleNotFoundError:
-        return []
-    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-    own_limit_per_thread = any(getattr(library, "threading_layer", "") == "openmp" for library in libraries)
-    return [] if own_limit_per_thread else [_limit_of(library) for library in libraries]
-
-
-def _cpus() -> int:
-    """The number of CPUs that this process may use, which can be fewer than the machine has."""
-    return max(min(_cpus_to_run_on(), _quota(Path("/sys/fs/cgroup"))), 1)
-
-
-def _cpus_to_run_on() -> int:
-    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on
-        return os.process_cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):  # on Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _quota(groups: Path) -> int:
-    """The number of CPUs whose time a container may use, rounded up; the largest integer where there is no limit.
-
-    Linux's control groups, version 2 and 1. More threads than that are stopped for a part of each tenth of a second.
-    """
-    version_1 = groups / "cpu"
-    for files in [(groups / "cpu.max",), (version_1 / "cpu.cfs_quota_us", version_1 / "cpu.cfs_period_us")]:
-        try:
-            quota, period = map(int, " ".join(file.read_text() for file in files).split())
-        except (OSError, ValueError):  # no such file; "max" in the place of a number
-            continue
-        if quota > 0 and period > 0:  # version 1 says -1 for no limit
-            return -(-quota // period)
-    return sys.maxsize
-
-
-_num_threads = _cpus()
+_num_threads = number_of_cpus()
 _here = local()
 _workers = _Workers()
-_blas = _Blas()
 
 
 def _after_fork_in_child() -> None:
     global _workers
     _workers = _Workers()
-    _blas.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    # The lock is held during the fork, so that the child finds the regions and the limit in step.
-    os.register_at_fork(
-        before=lambda: _blas.lock.acquire(),
-        after_in_parent=lambda: _blas.lock.release(),
-        after_in_child=_after_fork_in_child,
-    )
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import products
-from ..kernels.threads import one_blas_thread
+from ..kernels.blas import one_blas_thread
 from ..op import Op
 from ..tensor import value_of
 from .elementwise import multiply

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd.kernels import conv, im2col, pooling, threads
+from autograd.kernels import blas, conv, cpus, im2col, pooling, threads
 from autograd.kernels.window import resolve
 
 ROOT = Path(__file__).parents[3]
@@ -380,7 +380,7 @@ def test_ctrl_c_at_either_end_of_a_region_leaves_blas_with_the_threads_it_had(mo
     with threadpoolctl.threadpool_limits(2, user_api="blas"):
         before = blas_threads()
         with monkeypatch.context() as patch:
-            patch.setattr(threads._blas, "lock", Interrupted(threads._blas.lock, 1 if end == "first" else 2))
+            patch.setattr(blas._blas, "lock", Interrupted(blas._blas.lock, 1 if end == "first" else 2))
             with pytest.raises(KeyboardInterrupt):
                 threads.share(list, range(2), blas=True)
         assert blas_threads() == before
@@ -391,8 +391,8 @@ def test_ctrl_c_at_either_end_of_a_region_leaves_blas_with_the_threads_it_had(mo
 def test_a_region_within_a_region_of_the_same_thread_does_not_end_it():
     with threadpoolctl.threadpool_limits(2, user_api="blas"):
         before = blas_threads()
-        with threads.one_blas_thread():
-            with threads.one_blas_thread():
+        with blas.one_blas_thread():
+            with blas.one_blas_thread():
                 pass
             assert blas_threads() == [1] * len(before)
         assert blas_threads() == before
@@ -407,7 +407,7 @@ def test_a_child_forked_while_another_thread_is_in_a_kernel_has_workers_and_blas
         import os, signal, threading, warnings
         import numpy as np
         import autograd as ag
-        from autograd.kernels import threads
+        from autograd.kernels import blas, threads
         from threadpoolctl import threadpool_info
 
         def blas_threads():
@@ -450,14 +450,14 @@ def test_a_child_forked_while_another_thread_is_in_a_kernel_has_workers_and_blas
 def test_a_region_in_which_a_thread_forks_goes_on_in_the_child_and_ends_there_too():
     run_script("""
         import os, threadpoolctl
-        from autograd.kernels import threads
+        from autograd.kernels import blas, threads
 
         def blas_threads():
             return [found["num_threads"] for found in threadpoolctl.threadpool_info() if found["user_api"] == "blas"]
 
         with threadpoolctl.threadpool_limits(2, user_api="blas"):
             before = blas_threads()
-            with threads.one_blas_thread():
+            with blas.one_blas_thread():
                 child = os.fork()
                 inside = blas_threads()
             right = inside == [1] * len(before) and blas_threads() == before
@@ -472,7 +472,7 @@ def test_a_region_in_which_a_thread_forks_goes_on_in_the_child_and_ends_there_to
 
 
 @pytest.mark.parametrize(
-    ("files", "cpus"),
+    ("files", "expected"),
     [
         ({}, sys.maxsize),
         ({"cpu.max": "max 100000\n"}, sys.maxsize),
@@ -484,8 +484,8 @@ def test_a_region_in_which_a_thread_forks_goes_on_in_the_child_and_ends_there_to
         ({"cpu/cpu.cfs_quota_us": "350000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
     ],
 )
-def test_a_containers_quota_of_cpu_time_limits_the_number_of_threads(tmp_path, files, cpus):
+def test_a_containers_quota_of_cpu_time_limits_the_number_of_threads(tmp_path, files, expected):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert threads._quota(tmp_path) == cpus
+    assert cpus._quota(tmp_path) == expected
