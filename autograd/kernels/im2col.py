@@ -283,7 +283,8 @@ class _Columns:
             images = dout.reshape(len(dout), *self._pixels)  # (C, pixels, 1) -> (C, images, rows, OW)
             np.einsum("cnhwij,cnhw->ijc", seen, images, out=dw)
         else:
-            np.matmul(seen.swapaxes(1, 2), dout, out=dw)  # (g, pixels, K) -> (g, K, pixels) @ (g, pixels, O) -> (g, K, O)
+            # (g, pixels, K) -> (g, K, pixels) @ (g, pixels, O) -> (g, K, O)
+            np.matmul(seen.swapaxes(1, 2), dout, out=dw)
 
 
 def _by_group(rows: Array, groups: int) -> Array:
