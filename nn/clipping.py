@@ -72,6 +72,6 @@ def _with_gradient(where: str, params: Params) -> list[tuple[str, Any]]:
 
 def _sum_of_squares(g: np.ndarray) -> float:
     """The sum of the squares in float64, so that large float32 numbers do not overflow; block by block."""
-    flat = g.reshape(-1)
+    flat = g.reshape(-1)  # (..) -> (n,)
     blocks = (flat[start : start + _BLOCK].astype(np.float64) for start in range(0, flat.size, _BLOCK))
     return sum(float(block @ block) for block in blocks)

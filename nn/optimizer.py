@@ -162,7 +162,7 @@ class Optimizer:
             if name not in state:
                 state[name] = np.zeros(p.shape, p.dtype)
         new = np.empty(p.shape, p.dtype)
-        flat = [a.reshape(-1) for a in (p, g, new, *[state[name] for name in names])]  # each (p.size,)
+        flat = [a.reshape(-1) for a in (p, g, new, *[state[name] for name in names])]  # (..) -> (p.size,)
         if p.size <= _BLOCK:  # most parameters are small, and what goes around a rule costs as much as the rule
             self._update(step, *flat[:3], np.empty(p.size, p.dtype), *flat[3:])
             return new

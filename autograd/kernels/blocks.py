@@ -111,4 +111,4 @@ def repeated(vector: Array, times: int) -> Array:
     """np.tile(vector, times) in a fifth of its 10 us: (n,) -> (times * n,)."""
     out = np.empty((times, len(vector)), vector.dtype)
     out[...] = vector
-    return out.reshape(-1)
+    return out.reshape(-1)  # (times, n) -> (times * n,)

@@ -236,7 +236,7 @@ def _short(count: int, row_bytes: int) -> int:
 
 def _wide(array: Array, k: int) -> Array:
     """(.., C) -> (M / k, k*C), contiguous."""
-    return np.ascontiguousarray(array).reshape(-1, k * array.shape[-1])
+    return np.ascontiguousarray(array).reshape(-1, k * array.shape[-1])  # (.., C) -> (M / k, k*C)
 
 
 def _blocks(wide: Array) -> tuple[slice, ...]:

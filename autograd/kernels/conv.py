@@ -163,7 +163,8 @@ def _sees_all(window: Window) -> bool:
 def _mirror(w: Array, groups: int) -> Array:
     """The taps backwards and each group transposed: w (KH, KW, C/groups, O) -> (KH, KW, O/groups, C)."""
     kh, kw, c, o = w.shape
-    w = w[::-1, ::-1].reshape(kh, kw, c, groups, o // groups)
+    w = w[::-1, ::-1].reshape(kh, kw, c, groups, o // groups)  # (KH, KW, C/G, O) -> (KH, KW, C/G, G, O/G)
+    # (KH, KW, C/G, G, O/G) -> (KH, KW, O/G, G, C/G) -> (KH, KW, O/G, C)
     return w.transpose(0, 1, 4, 3, 2).reshape(kh, kw, o // groups, groups * c)
 
 

@@ -84,7 +84,7 @@ def erf(x: Array) -> Array:
     if inner not in _FITS:
         raise TypeError(f"erf: x is {x.dtype}, but real numbers up to float64 are expected; cast x first")
     out = np.empty(x.shape, inner)
-    flat_x, flat_out = x.reshape(-1).astype(inner, copy=False), out.reshape(-1)  # (size,)
+    flat_x, flat_out = x.reshape(-1).astype(inner, copy=False), out.reshape(-1)  # (..) -> (size,)
     block = _BLOCK_BYTES // inner.itemsize
     scratch = np.empty((5, min(block, x.size)), inner)
     with np.errstate(over="ignore", under="ignore"):  # x**2 and x * p of huge and tiny x, which are put right

@@ -46,8 +46,8 @@ def gradients(g: Array, x: Array, weight: Array, eps: float) -> tuple[Array, Arr
         y *= scale
         np.multiply(g_part, y, out=products)
         sums[rows.start] = np.stack([np.add.reduce(products, axis=0), np.add.reduce(g_part, axis=0)])  # (2, D)
-        y *= np.einsum("md,d->m", products, weight)[:, None] / length
-        y += np.einsum("md,d->m", g_part, weight)[:, None] / length
+        y *= np.einsum("md,d->m", products, weight)[:, None] / length  # (m,) -> (m, 1)
+        y += np.einsum("md,d->m", g_part, weight)[:, None] / length  # (m,) -> (m, 1)
         np.multiply(g_part, weight, out=h)
         h -= y
         h *= scale
@@ -65,5 +65,5 @@ def _centre(x: Array, eps: float, out: Array) -> Array:
     BLAS it stays in this thread.
     """
     length = x.shape[1]
-    np.subtract(x, np.einsum("md->m", x)[:, None] / length, out=out)
-    return 1 / np.sqrt(np.einsum("md,md->m", out, out)[:, None] / length + eps)
+    np.subtract(x, np.einsum("md->m", x)[:, None] / length, out=out)  # (M,) -> (M, 1)
+    return 1 / np.sqrt(np.einsum("md,md->m", out, out)[:, None] / length + eps)  # (M,) -> (M, 1)

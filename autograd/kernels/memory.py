@@ -79,7 +79,7 @@ class Scratch:
             if buffer is not None:
                 self._views.clear()  # they would keep the smaller one alive
             buffer = self._buffers[name] = np.empty(size, np.uint8)
-        return buffer[:size].view(dtype).reshape(shape)
+        return buffer[:size].view(dtype).reshape(shape)  # (bytes,) -> (n,) -> shape
 
     def views(self, make: Callable[[Any, Scratch], View], key: Any) -> View:
         """`make(key, scratch)`, made once for each key as long as the buffers stay the same.

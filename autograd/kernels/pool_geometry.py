@@ -54,7 +54,7 @@ def corners(window: Window) -> tuple[Array, Array]:
     """The row (OH, 1, 1) and the column (OW, 1) of each window's first tap, negative in the padding."""
     rows = np.arange(window.out[0]) * window.stride[0] - window.padding[0][0]
     columns = np.arange(window.out[1]) * window.stride[1] - window.padding[1][0]
-    return rows[:, None, None], columns[:, None]
+    return rows[:, None, None], columns[:, None]  # (OH,) -> (OH, 1, 1), (OW,) -> (OW, 1)
 
 
 def _fold(window: Window, axis: int) -> tuple[Index, ...]:

@@ -35,7 +35,8 @@ def matmul(x: Array, y: Array) -> Array:
     if count <= SMALL_PRODUCT or x.dtype != y.dtype or x.dtype.kind not in "fc":
         return np.matmul(x, y)
     if y.ndim == 2 and x.ndim > 2:  # one product in place of many
-        return matmul(x.reshape(-1, x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[1])  # (.., n, k) -> (N, k)
+        # (.., n, k) -> (N, k), and (N, m) -> (.., n, m)
+        return matmul(x.reshape(-1, x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[1])
     if x.ndim != 2 or y.ndim != 2 or count < 2 * _PIECE:
         with one_blas_thread():
             return np.matmul(x, y)
@@ -67,7 +68,7 @@ def is_finite(x: Array) -> bool:
     >>> bool(is_finite(np.array([1.0, np.inf])))
     False
     """
-    flat = x.reshape(-1)
+    flat = x.reshape(-1)  # (..) -> (n,)
     whole = flat.size - flat.size % _DOT
     total: Any = np.vdot(flat[whole:], flat[whole:])
     if whole:

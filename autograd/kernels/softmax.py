@@ -92,9 +92,9 @@ def cross_entropy_grad(g: Array, target: Array, powers: Array, sums: Array, smoo
 
     def block(rows: slice, memory: Memory) -> None:
         part, gs = out[rows], g[rows]
-        np.multiply(powers[rows], gs[:, None] / sums[rows], out=part)
+        np.multiply(powers[rows], gs[:, None] / sums[rows], out=part)  # (rows,) -> (rows, 1)
         if smoothing:
-            part -= gs[:, None] * (smoothing / powers.shape[1])
+            part -= gs[:, None] * (smoothing / powers.shape[1])  # (rows,) -> (rows, 1)
         part[_places(target[rows])] -= (1 - smoothing) * gs
 
     each_block_of_rows(block, out.shape)

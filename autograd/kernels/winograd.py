@@ -109,7 +109,7 @@ def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, A
     channels, outputs = x.shape[3], dout.shape[3]
     plan = _plan(len(x), window, channels, outputs)
     product_of = None if convolve is None else (_transformed_weights(convolve[0]), convolve[1])  # (36, C, O)
-    spread = _matrices().back.T  # (36, 16)
+    spread = _matrices().back.T  # (16, 36) -> (36, 16)
     parts = runs(plan.steps())
     lanes = Lanes(len(parts), (36, channels, outputs), np.float32)
     if not parts:
@@ -122,7 +122,8 @@ def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, A
                 tiles = scratch.views(_InputTiles, step.kind).transformed(x, step, scratch)  # (36, T, C)
                 outs = scratch.views(_OutputTiles, step.kind)
                 np.matmul(spread, outs.gathered(dout[step.target]), out=outs.flat_places)  # (36, 16) @ (16, T*O)
-                np.matmul(tiles.swapaxes(1, 2), outs.places, out=product)  # (36, C, T) @ (36, T, O)
+                # (36, T, C) -> (36, C, T), @ (36, T, O)
+                np.matmul(tiles.swapaxes(1, 2), outs.places, out=product)
                 if product_of is not None:
                     outs.convolve(tiles, product_of[0], product_of[1][step.target])
 
@@ -136,8 +137,8 @@ def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, A
 def _weights_back(sums: Array) -> Array:
     """The sum of lanes (lanes, 36, C, O), transformed back: -> (3, 3, C, O)."""
     _, _, channels, outputs = sums.shape
-    lanes = sums.reshape(len(sums), 36, channels * outputs)
-    back = _matrices().weights.T  # (9, 36)
+    lanes = sums.reshape(len(sums), 36, channels * outputs)  # (lanes, 36, C, O) -> (lanes, 36, C*O)
+    back = _matrices().weights.T  # (36, 9) -> (9, 36)
     out = np.empty((9, channels * outputs), np.float32)
 
     def work(parts: Iterator[slice]) -> None:
@@ -171,15 +172,16 @@ def _matrices() -> _Matrices:
     others = [np.delete(points, i) for i in range(5)]
     factors = np.array([np.prod(p - rest) for p, rest in zip(points, others, strict=True)])
     a = np.vstack([np.vander(points, 4, increasing=True), [0, 0, 0, 1]])  # (6, 4)
-    g = np.vstack([np.vander(points, 3, increasing=True) / factors[:, None], [0, 0, 1]])  # (6, 3)
+    # factors (5,) -> (5, 1), beside (5, 3); with the row for infinity (6, 3)
+    g = np.vstack([np.vander(points, 3, increasing=True) / factors[:, None], [0, 0, 1]])
     b = np.vstack([*(np.append(np.poly(rest)[::-1], 0) for rest in others), np.poly(points)[::-1]])  # (6, 6)
-    return _Matrices(*(np.kron(m, m).astype(np.float32) for m in (b, g, a.T)))
+    return _Matrices(*(np.kron(m, m).astype(np.float32) for m in (b, g, a.T)))  # a (6, 4) -> (4, 6)
 
 
 def _transformed_weights(w: Array) -> Array:
     """w (3, 3, C, O) -> (36, C, O)."""
     _, _, channels, outputs = w.shape
-    flat = w.reshape(9, channels * outputs)
+    flat = w.reshape(9, channels * outputs)  # (3, 3, C, O) -> (9, C*O)
     out = np.empty((36, channels * outputs), np.float32)
 
     def work(parts: Iterator[slice]) -> None:
@@ -187,7 +189,7 @@ def _transformed_weights(w: Array) -> Array:
             np.matmul(_matrices().weights, flat[:, part], out=out[:, part])  # (36, 9) @ (9, part of C*O)
 
     share(work, list(even(channels * outputs, _WEIGHTS)), blas=True)
-    return out.reshape(36, channels, outputs)
+    return out.reshape(36, channels, outputs)  # (36, C*O) -> (36, C, O)
 
 
 def _tile_counts(window: Window) -> tuple[int, int]:
@@ -229,9 +231,10 @@ class _InputTiles:
         self._padded = Padded(kind, scratch, 4 * plan.columns + 2, np.float32)
         n, h, w, c = self._padded.array.strides
         tiles = (6, 6, kind.images, kind.rows, plan.columns, plan.channels)
+        # (images, 4 rows + 2, 4 columns + 2, C) -> (6, 6, images, rows, columns, C), a view: tiles overlap
         self._overlapping = np.ndarray(tiles, np.float32, self._padded.array, 0, (h, w, n, 4 * h, 4 * w, c))
         self._gathered = scratch.array("gathered", tiles, np.float32)
-        self._flat_gathered = self._gathered.reshape(36, -1)  # (36, T*C)
+        self._flat_gathered = self._gathered.reshape(36, -1)  # (6, 6, images, rows, columns, C) -> (36, T*C)
         self._flat = scratch.array("tiles", self._flat_gathered.shape, np.float32)
         self._tiles = self._flat.reshape(36, -1, plan.channels)  # (36, T*C) -> (36, T, C)
         self._matrix = _matrices().tiles
@@ -254,11 +257,12 @@ class _OutputTiles:
         rows, columns, outputs = kind.rows, kind.plan.columns, kind.plan.outputs
         count = kind.images * rows * columns
         self.places = scratch.array("products", (36, count, outputs), np.float32)
-        self.flat_places = self.places.reshape(36, count * outputs)
+        self.flat_places = self.places.reshape(36, count * outputs)  # (36, T, O) -> (36, T*O)
         self.flat = scratch.array("results", (16, count * outputs), np.float32)
         self._by_tile = (kind.images, rows, 4, columns, 4, outputs)
-        by_place = self.flat.reshape(4, 4, kind.images, rows, columns, outputs)  # (16, T*O)
-        self._tiles = by_place.transpose(2, 3, 0, 4, 1, 5)  # -> (n, rows, 4, columns, 4, O)
+        # (16, T*O) -> (4, 4, images, rows, columns, O)
+        by_place = self.flat.reshape(4, 4, kind.images, rows, columns, outputs)
+        self._tiles = by_place.transpose(2, 3, 0, 4, 1, 5)  # (4, 4, images, ..) -> (images, rows, 4, columns, 4, O)
         self._whole = scratch.array("whole", (kind.images, 4 * rows, 4 * columns, outputs), np.float32)
 
     def convolve(self, tiles: Array, weights: Array, out: Array, b: Array | None = None) -> None:
@@ -267,7 +271,8 @@ class _OutputTiles:
         np.matmul(_matrices().back, self.flat_places, out=self.flat)  # (16, 36) @ (36, T*O)
         is_whole = out.shape == self._whole.shape
         target = out if is_whole else self._whole
-        by_tile = target.reshape(self._by_tile)  # (images, 4 rows, 4 columns, O), a view: nothing is cut off
+        # (images, 4 rows, 4 columns, O) -> (images, rows, 4, columns, 4, O), a view: nothing is cut off
+        by_tile = target.reshape(self._by_tile)
         if b is None:
             np.copyto(by_tile, self._tiles)
         else:
@@ -282,5 +287,6 @@ class _OutputTiles:
             self._whole[:, :, dout.shape[2] :] = 0
             self._whole[:, : dout.shape[1], : dout.shape[2]] = dout
             dout = self._whole
-        np.copyto(self._tiles, dout.reshape(self._by_tile))  # (images, 4 rows, 4 columns, O)
+        # (images, 4 rows, 4 columns, O) -> (images, rows, 4, columns, 4, O)
+        np.copyto(self._tiles, dout.reshape(self._by_tile))
         return self.flat

@@ -196,9 +196,10 @@ def conv_transpose2d(x: Any, w: Any, b: Any = None, stride: Any = 1, padding: An
     out_channels, in_channels = w_shape[2], x_shape[3]
     if groups > 1:  # conv2d's weights have the groups side by side on the other axis
         kernel = w_shape[:2]
-        w = reshape(w, (*kernel, groups, out_channels // groups, in_channels // groups))  # (KH, KW, G, O/G, C/G)
-        w = transpose(w, (0, 1, 3, 2, 4))  # (KH, KW, O/G, G, C/G)
-        w = reshape(w, (*kernel, out_channels // groups, in_channels))  # (KH, KW, O/G, G*C/G)
+        # (KH, KW, O, C/G) -> (KH, KW, G, O/G, C/G)
+        w = reshape(w, (*kernel, groups, out_channels // groups, in_channels // groups))
+        w = transpose(w, (0, 1, 3, 2, 4))  # (KH, KW, G, O/G, C/G) -> (KH, KW, O/G, G, C/G)
+        w = reshape(w, (*kernel, out_channels // groups, in_channels))  # (KH, KW, O/G, G, C/G) -> (KH, KW, O/G, C)
     out_shape = (x_shape[0], *size, out_channels)
     out = conv2d_input_grad(x, w, out_shape, stride, padding, dilation, groups)
     return out if b is None else add(out, b)

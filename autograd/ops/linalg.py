@@ -65,8 +65,9 @@ def _matmul_y(g: Any, x: Any, y_ndim: int) -> Any:
     count = _prod(x.shape[:-1])  # said, since -1 cannot be worked out where k or m is 0
     rows = reshape(x, (count, x.shape[-1]))  # (.., n, k) -> (N, k)
     if y_ndim == 1:
-        return matmul(swapaxes(rows, 0, 1), reshape(g, -1))  # (k, N) @ (N,)
-    return matmul(swapaxes(rows, 0, 1), reshape(g, (count, g.shape[-1])))  # (k, N) @ (N, m)
+        return matmul(swapaxes(rows, 0, 1), reshape(g, -1))  # (N, k) -> (k, N), @ (.., n) -> (N,)
+    # (N, k) -> (k, N), @ (.., n, m) -> (N, m)
+    return matmul(swapaxes(rows, 0, 1), reshape(g, (count, g.shape[-1])))
 
 
 def _without_last(x: Any) -> Any:

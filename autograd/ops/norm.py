@@ -157,6 +157,7 @@ def layer_norm(x, weight, bias, eps=1e-5):
                          f"{weight.shape} and {bias.shape} for x {x.shape}")
     if not weight.size:
         raise ValueError(f"layer_norm: x {x.shape} has no elements to take a mean of")
+    # weight and bias (*shape) -> (D,)
     out = layers.normalize(_examples(x, weight), weight.reshape(-1), bias.reshape(-1), eps)
     return _fitting(out, x, x, weight, bias)
 
@@ -173,6 +174,7 @@ def layer_norm_grads(dy, x, weight, eps=1e-5):
     (array([[ 0.204, -0.408,  0.204]]), array([-1.225,  0.   ,  0.   ]), array([1., 0., 0.]))
     """
     dy, x, weight = np.asarray(dy), np.asarray(x), np.asarray(weight)
+    # weight (*shape) -> (D,)
     found = layers.gradients(_examples(dy, weight), _examples(x, weight), weight.reshape(-1), eps)
     return tuple(_fitting(a, like, dy, x, weight) for a, like in zip(found, (x, weight, weight), strict=True))
 
@@ -211,11 +213,12 @@ layer_norm_grads.vjp(_layer_norm_grads_rule, inputs=3)
 
 def _examples(x: Any, weight: Any) -> Any:
     """(.., *shape) -> (M, D), in floating numbers of which sums do not overflow as those of float16 do."""
-    return x.astype(np.result_type(x, np.float32), copy=False).reshape(-1, weight.size)
+    return x.astype(np.result_type(x, np.float32), copy=False).reshape(-1, weight.size)  # (.., *shape) -> (M, D)
 
 
 def _fitting(result: Any, like: Any, *inputs: Any) -> Any:
     """In the shape of `like`, and the dtype that the inputs make."""
+    # (M, D) -> (.., *shape), or (D,) -> (*shape)
     return result.reshape(like.shape).astype(np.result_type(*inputs, np.float16), copy=False)
 
 
@@ -231,7 +234,7 @@ def _check_channels(op: str, x: Any, **vectors: Any) -> None:
 
 def _rows(x: Any) -> Any:
     """(.., C) -> (M, C)."""
-    return np.asarray(x).reshape(-1, np.shape(x)[-1])
+    return np.asarray(x).reshape(-1, np.shape(x)[-1])  # (.., C) -> (M, C)
 
 
 def _leading(x: Any) -> tuple[int, ...]:

@@ -45,6 +45,7 @@ def transpose(x, axes=None):
     return np.transpose(x, axes)
 
 
+# e.g. axes (2, 0, 1): (C, A, B) -> (A, B, C)
 transpose.vjp(lambda g, axes: transpose(g, None if axes is None else _inverse(axes, len(axes))))
 
 
@@ -150,6 +151,7 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
     if len(set(shapes)) > 1:
         raise ValueError(f"stack: all arrays must have one shape, got {', '.join(map(str, shapes))}; to join along an "
                          "axis that exists use concatenate")
+    # each (A, B) -> (A, 1, B), e.g. for axis 1
     return _concatenate(*(expand_dims(x, axis) for x in _of_one_precision(xs)), axis=operator.index(axis))
 
 
@@ -197,6 +199,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     >>> ag.moveaxis(np.zeros((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
     """
+    # e.g. 0 to -1: (A, B, C) -> (B, C, A)
     return transpose(x, _order_of("moveaxis", np.moveaxis, x, source, destination))
 
 
@@ -207,7 +210,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     >>> ag.swapaxes(np.zeros((2, 3, 4)), 0, 2).shape
     (4, 3, 2)
     """
-    return transpose(x, _order_of("swapaxes", np.swapaxes, x, axis1, axis2))
+    return transpose(x, _order_of("swapaxes", np.swapaxes, x, axis1, axis2))  # e.g. 0 and 2: (A, B, C) -> (C, B, A)
 
 
 def expand_dims(x: Any, axis: int | tuple[int, ...]) -> Any:

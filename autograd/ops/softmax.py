@@ -25,7 +25,7 @@ def softmax(x, axis=-1):
     """
     x = _floats("softmax", x)
     if _along_rows(x, axis):
-        return kernel.softmax(_rows(x)).reshape(x.shape)
+        return kernel.softmax(_rows(x)).reshape(x.shape)  # (M, C) -> (.., C)
     out = np.subtract(x, np.max(x, axis=axis, keepdims=True))
     np.exp(out, out=out)
     out /= np.sum(out, axis=axis, keepdims=True)
@@ -45,7 +45,7 @@ def log_softmax(x, axis=-1):
     """
     x = _floats("log_softmax", x)
     if _along_rows(x, axis):
-        return kernel.log_softmax(_rows(x)).reshape(x.shape)
+        return kernel.log_softmax(_rows(x)).reshape(x.shape)  # (M, C) -> (.., C)
     out = np.subtract(x, np.max(x, axis=axis, keepdims=True))
     out -= np.log(np.sum(np.exp(out), axis=axis, keepdims=True))
     return out
@@ -69,6 +69,7 @@ def softmax_cross_entropy(logits, target, label_smoothing=0.0, reduction="mean",
     np.float64(2.3026)
     """
     logits, target = _floats("softmax_cross_entropy", logits), np.asarray(target)
+    # target (..) -> (M,)
     loss, kept = kernel.cross_entropy(_rows(logits), target.reshape(-1), label_smoothing, keep=need_aux)
     if reduction == "none":
         return loss.reshape(target.shape), kept  # (M,) -> (..)
@@ -87,11 +88,13 @@ def softmax_cross_entropy_grad(dy, logits, target, powers=None, sums=None, label
     >>> softmax_cross_entropy_grad(1.0, np.zeros((1, 4)), np.array([2]))
     array([[ 0.25,  0.25, -0.75,  0.25]])
     """
-    logits, target = _floats("softmax_cross_entropy_grad", logits), np.asarray(target).reshape(-1)
+    logits, target = _floats("softmax_cross_entropy_grad", logits), np.asarray(target).reshape(-1)  # (..) -> (M,)
     if powers is None:
         _, (powers, sums) = kernel.cross_entropy(_rows(logits), target, label_smoothing, keep=True)
     dy = np.asarray(dy)
-    each = dy.reshape(-1) if reduction == "none" else np.full(target.size, _share(dy, target, reduction))  # (M,)
+    # (..) -> (M,), or () -> (M,)
+    each = dy.reshape(-1) if reduction == "none" else np.full(target.size, _share(dy, target, reduction))
+    # (M, C) -> (.., C)
     return kernel.cross_entropy_grad(each, target, powers, sums, label_smoothing).reshape(logits.shape)
 
 
@@ -126,7 +129,7 @@ def _reduced(loss: Any, reduction: str) -> Any:
 def _share(dy: Any, target: Any, reduction: str) -> Any:
     """What each example gets of dy, the gradient by the reduced loss: (..) -> (.., 1), or () -> ()."""
     if reduction == "none":
-        return dy[..., None]
+        return dy[..., None]  # (..) -> (.., 1)
     return dy * (1 / target.size) if reduction == "mean" else dy
 
 
@@ -149,4 +152,4 @@ def _along_rows(x: Any, axis: int) -> bool:
 
 def _rows(x: Any) -> Any:
     """(.., C) -> (M, C)."""
-    return x.reshape(-1, x.shape[-1])
+    return x.reshape(-1, x.shape[-1])  # (.., C) -> (M, C)
