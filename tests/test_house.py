@@ -5,6 +5,7 @@ import importlib
 import shutil
 import subprocess
 import sys
+import tokenize
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ ORDER = (
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}
 USERS_OF_KERNELS = ("autograd/kernels/", "autograd/ops/", "nn/optim")
 PUBLIC_KERNELS = ("autograd.kernels.threads", "autograd.kernels.memory")  # ag.set_num_threads; what import sets up
+WITH_SHAPES = ("autograd/kernels/", "autograd/ops/", "nn/")  # where arrays are reshaped for a computation
 KNOWN_BELOW = {"autograd": {"autograd"}, "nn": {"autograd", "nn"}, "datasets": {"datasets"}}
 
 
@@ -208,6 +210,77 @@ def test_no_file_has_the_name_of_a_public_function_of_its_package():
         taken = files & set(names_in_all(init) or [])
         functions = [name for name in taken if not isinstance(getattr(package, name), ModuleType)]
         faults += [f"{package.__name__}.{name} is a function and a file" for name in functions]
+    assert faults == []
+
+
+RESHAPING = {"reshape", "transpose", "swapaxes", "moveaxis", "expand_dims"}  # NumPy's, and the ops of these names
+
+
+def reshapings(source: str) -> Iterator[int]:
+    """The lines on which axes are reshaped or moved, by a method or a function. Docstrings are no calls.
+
+    One kind of call is left out: where the shape or the axes are what the function around it was given, a parameter by
+    its name. So do the ops of these names and their rules: `x.reshape(shape)`, `lambda g, x_shape: reshape(g, x_shape)`.
+    They know no axes, and a comment could but say the parameter's name again.
+    """
+
+    def visit(node: ast.AST, parameters: set[str]) -> Iterator[int]:
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            parameters = {name.arg for name in ast.walk(node.args) if isinstance(name, ast.arg)}
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", None))
+            last = node.args[-1] if node.args else None
+            if name in RESHAPING and not (isinstance(last, ast.Name) and last.id in parameters):
+                yield node.func.end_lineno
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, parameters)
+
+    yield from visit(ast.parse(source), set())
+
+
+def lines_with_shape_comments(source: str) -> set[int]:
+    tokens = tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__)
+    return {token.start[0] for token in tokens if token.type == tokenize.COMMENT and "->" in token.string}
+
+
+def without_shape_comment(source: str) -> list[int]:
+    said = lines_with_shape_comments(source)
+    return [line for line in reshapings(source) if not {line - 1, line} & said]
+
+
+@pytest.mark.parametrize("source", [
+    "y = x.reshape(-1)  # flat",
+    "y = x.reshape(-1)  # (..) -> (n,)\n\nz = x.reshape(-1)",
+    "def f(x: A) -> A:\n    return x.swapaxes(0, 1)",
+    "y = (\n    g(x)  # (N, C) -> (N, D)\n    + 1\n    + x\n    .transpose(0, 1)\n)",
+    "# (N, C) -> (C, N)\n\ny = np.moveaxis(x, 0, 1)",
+    "y = '# -> ' + expand_dims(x, 0)",
+    "f = lambda g, axes: transpose(g, inverse(axes))",
+    "def f(x):\n    shape = 1, 2\n    return x.reshape(shape)",
+])
+def test_a_missing_shape_comment_is_seen(source):
+    assert len(without_shape_comment(source)) == 1
+
+
+@pytest.mark.parametrize("source", [
+    "y = x.reshape(-1)  # (..) -> (n,)",
+    "# (..) -> (n,)\ny = x.reshape(-1)",
+    '""">>> x.reshape(-1)"""\n# x.reshape(-1)',
+    "f = lambda g, x_shape: reshape(g, x_shape)",
+    "def f(x, shape):\n    return np.asarray(x).reshape(shape)",
+])
+def test_a_shape_comment_is_missed_only_where_axes_are_known(source):
+    assert without_shape_comment(source) == []
+
+
+def test_each_reshaping_line_says_from_which_shape_to_which():
+    files = [path for path in SOURCES if path.relative_to(ROOT).as_posix().startswith(WITH_SHAPES)]
+    assert sum(len(list(reshapings(path.read_text("utf-8")))) for path in files) > 50  # else nothing is looked at
+    faults = [
+        f"{path.relative_to(ROOT).as_posix()}:{line}: a shape comment is missing: (N, H, W, C) -> (N, H*W*C)"
+        for path in files
+        for line in without_shape_comment(path.read_text("utf-8"))
+    ]
     assert faults == []
 
 

@@ -205,7 +205,8 @@ def _products_of_others(g: Any, x: Any, shape: tuple, axis: Any) -> Any:
     order = (*(a for a in range(len(shape)) if a not in axes), *axes)
     moved = tuple(shape[a] for a in order)
     n = _count(shape, axis)
-    level = reshape(transpose(x, order), (_prod(shape) // n if n else 0, n))  # -> (K, n), the reduced axes last
+    # x's shape -> with the reduced axes last -> (K, n)
+    level = reshape(transpose(x, order), (_prod(shape) // n if n else 0, n))
     levels = []
     while level.shape[1] > 1:
         width = level.shape[1]
@@ -214,7 +215,7 @@ def _products_of_others(g: Any, x: Any, shape: tuple, axis: Any) -> Any:
         half = level.shape[1] // 2
         levels.append((level[:, :half], level[:, half:], width))
         level = level[:, :half] * level[:, half:]
-    others = reshape(g, (level.shape[0], 1)) if n else reshape(g, (-1, 1))[:0]  # (K, 1)
+    others = reshape(g, (level.shape[0], 1)) if n else reshape(g, (-1, 1))[:0]  # (..) -> (K, 1)
     for left, right, width in reversed(levels):
         others = concatenate([others * right, others * left], axis=1)[:, :width]
     # (K, n) -> x's shape with the reduced axes last -> x's shape

@@ -54,6 +54,7 @@ def feature_maps(model: Module, image: Any, layer: Module | str | None = None, n
     n = whole_number("plot.feature_maps", "n", n)
     name, module = find_convolution("plot.feature_maps", model, layer)
     stages = found_maps(model, image)
+    # (H, W, C) or (1, H, W, C) -> (1, H, W, C)
     picture = shown(np.reshape(value_of(image), (1, *np.shape(image)[-3:])))[0]
     if layer is None:
         rows = _rows(stages)
@@ -129,6 +130,7 @@ def _stage(ax: Axes, stage: Stage, n: int, scale: float) -> Any:
     colours = dict(cmap=SIGNED, vmin=-scale, vmax=scale)
     if stage.out.ndim == 4:
         count, columns = _tiling(stage, n)
+        # (1, H, W, O) -> (n, H, W, 1)
         drawn = mosaic(ax, np.moveaxis(stage.out[0, ..., :count], 2, 0)[..., None], columns, "#aaaaaa", **colours)
         size = f"{stage.out.shape[1]}x{stage.out.shape[2]}"
     else:
@@ -143,6 +145,7 @@ def _features(ax: Axes, values: np.ndarray, colours: dict[str, Any]) -> Any:
     """Numbers (K,) as coloured cells, in rows of 64; numbered where there are few."""
     cells = np.full(math.ceil(len(values) / 64) * min(len(values), 64), np.nan)
     cells[: len(values)] = values
+    # (rows * columns,) -> (rows, columns)
     drawn = ax.imshow(cells.reshape(-1, min(len(values), 64)), aspect="auto", interpolation="nearest", **colours)
     bare(ax)
     if len(values) <= 20:
