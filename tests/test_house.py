@@ -219,18 +219,18 @@ RESHAPING = {"reshape", "transpose", "swapaxes", "moveaxis", "expand_dims"}  # N
 def reshapings(source: str) -> Iterator[int]:
     """The lines on which axes are reshaped or moved, by a method or a function. Docstrings are no calls.
 
-    One kind of call is left out: where the shape or the axes are what the function around it was given, a parameter by
-    its name. So do the ops of these names and their rules: `x.reshape(shape)`, `lambda g, x_shape: reshape(g, x_shape)`.
-    They know no axes, and a comment could but say the parameter's name again.
+    One kind of call is left out: where the shape or the axes are a parameter of the function around it, by its name, as
+    in the ops of these names and their rules, `x.reshape(shape)` and `lambda g, x_shape: reshape(g, x_shape)`. They know
+    no axes, and a comment could but say the parameter's name again.
     """
 
     def visit(node: ast.AST, parameters: set[str]) -> Iterator[int]:
         if isinstance(node, ast.FunctionDef | ast.Lambda):
             parameters = {name.arg for name in ast.walk(node.args) if isinstance(name, ast.arg)}
-        if isinstance(node, ast.Call):
-            name = getattr(node.func, "attr", getattr(node.func, "id", None))
-            last = node.args[-1] if node.args else None
-            if name in RESHAPING and not (isinstance(last, ast.Name) and last.id in parameters):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", None)) in RESHAPING:
+            is_method = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) != "np"
+            target = node.args if is_method else node.args[1:]  # a shape, or axes
+            if not (len(target) == 1 and isinstance(target[0], ast.Name) and target[0].id in parameters):
                 yield node.func.end_lineno
         for child in ast.iter_child_nodes(node):
             yield from visit(child, parameters)
@@ -257,6 +257,7 @@ def without_shape_comment(source: str) -> list[int]:
     "y = '# -> ' + expand_dims(x, 0)",
     "f = lambda g, axes: transpose(g, inverse(axes))",
     "def f(x):\n    shape = 1, 2\n    return x.reshape(shape)",
+    "def f(x, channels):\n    return x.reshape(36, channels)",
 ])
 def test_a_missing_shape_comment_is_seen(source):
     assert len(without_shape_comment(source)) == 1
@@ -268,6 +269,7 @@ def test_a_missing_shape_comment_is_seen(source):
     '""">>> x.reshape(-1)"""\n# x.reshape(-1)',
     "f = lambda g, x_shape: reshape(g, x_shape)",
     "def f(x, shape):\n    return np.asarray(x).reshape(shape)",
+    "def f(x, axes):\n    return np.transpose(x, axes)",
 ])
 def test_a_shape_comment_is_missed_only_where_axes_are_known(source):
     assert without_shape_comment(source) == []

@@ -100,6 +100,8 @@ def affine(x: Array, scale: Array, shift: Array) -> Array:
 def products(g: Array, x: Array, mean: Array, plain: bool) -> tuple[Array, Array]:
     """sum(g) and sum(g * (x - mean)) for each channel: g and x (M, C), mean (C,) -> (C,) and (C,).
 
+    The sums in the gradients of Ioffe and Szegedy, "Batch Normalization", 2015, section 3.
+
     plain  as sum(g * x) - mean * sum(g), in a walk that only reads
     """
 
@@ -123,7 +125,10 @@ def _less(x: Array, mean: Array, dtype: Any, scratch: Scratch) -> Array:
 
 
 def combine(g: Array, x: Array, mean: Array, by_g: Array, by_x: Array, constant: Array) -> Array:
-    """by_g * g + by_x * (x - mean) + constant for each channel: g and x (M, C), the others (C,) -> (M, C)."""
+    """by_g * g + by_x * (x - mean) + constant for each channel: g and x (M, C), the others (C,) -> (M, C).
+
+    The gradient by x of Ioffe and Szegedy, "Batch Normalization", 2015, section 3, its terms gathered by g and x.
+    """
 
     def block(out: Array, g: Array, x: Array, by_g: Array, by_x: Array, constant: Array) -> None:
         with Scratch() as scratch:

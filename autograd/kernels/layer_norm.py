@@ -34,6 +34,8 @@ def gradients(g: Array, x: Array, weight: Array, eps: float) -> tuple[Array, Arr
 
     With y the normalized rows, s = 1 / sqrt(var + eps), h = g * weight and means over each row they are
     s * (h - mean(h) - y * mean(h * y)), and over the column sum(g * y) and sum(g): -> (M, D), (D,), (D,).
+
+    By the chain rule from Ba, Kiros and Hinton, "Layer Normalization", 2016, equation 3.
     """
     out = np.empty(x.shape, np.result_type(g, x, weight))
     length = x.shape[1]

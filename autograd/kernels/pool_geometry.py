@@ -82,5 +82,5 @@ def _check(op: str, window: Window) -> None:
         if max(before, after) >= kernel:
             raise ValueError(
                 f"{op}: padding {window.padding} must be smaller than the kernel {window.kernel}: "
-                "a window that is all padding has no largest element and no mean"
+                "a window that is all padding has no largest element and no mean; use less padding or a larger kernel"
             )

@@ -1,8 +1,9 @@
 """Max and average pooling over sliding windows, with what their gradients need.
 
-A window is reduced first along the rows, then along the columns: KH + KW passes instead of KH * KW, each a
-ufunc on whole strided slices (2-3 times faster than a reshape and `max`). The batch is cut into chunks of
-images so that the passes stay in the cache. Arrays are NHWC; windows have no dilation.
+A window is reduced first along the rows, then along the columns, since maxima and sums are separable: KH + KW passes
+instead of KH * KW, each a ufunc on whole strided slices. Measured here, on one core and 8 images of 32x32x64, against
+a pass for each tap: 0.8 (max) and 0.7 (mean) of the time for windows of 3x3, 0.6 and 0.5 for 5x5; 2x2 no difference.
+The batch is cut into chunks of images so that the passes stay in the cache. Arrays are NHWC; windows have no dilation.
 
 Which element of a window was the largest is told by its tap, the number kh * KW + kw: a byte each for kernels
 up to 16 x 16, where flat indices take eight.
@@ -91,6 +92,8 @@ def _first_taps(x: Array, out: Array, geometry: Geometry, taps: Array) -> None:
     """Write the first tap at which each window has its largest element, for one chunk of images.
 
     Each tap is given a rank, the first the highest, and each window the highest rank of those at which x equals out.
+    Measured here with the maxima, on one core: 0.23 to 0.53 of the time of copying each tap's number under a mask,
+    2x2 to 5x5.
     """
     last = len(geometry.taps)
     ranks = np.zeros(out.shape, np.min_scalar_type(last))
@@ -308,10 +311,12 @@ def _checked(op: str, name: str, array: Array, image: tuple[int, int], window: W
     geometry = geometry_of(op, window)
     if array.ndim != 4 or array.shape[1:3] != image:
         expected = f"(N, {image[0]}, {image[1]}, C)"
-        raise ValueError(f"{op}: {name} has shape {array.shape} but {expected} is expected")
+        raise ValueError(f"{op}: {name} has shape {array.shape} but {expected} is expected; bring {name} to that "
+                         "shape, or give the size, kernel, stride and padding that it is of")
     return geometry
 
 
 def _check_taps(op: str, taps: Array, shape: tuple[int, ...]) -> None:
     if taps.shape != shape:
-        raise ValueError(f"{op}: taps have shape {taps.shape} but {shape} is expected")
+        raise ValueError(f"{op}: taps have shape {taps.shape} but {shape} is expected; give the taps of the same "
+                         "pooling")

@@ -98,9 +98,10 @@ def _resolve_given(op: str, size: Any, kernel: Any, stride: Any, padding: Any, d
 def _resolve(
     op: str, size: Pair, kernel: Pair, stride: Pair, padding: str | tuple[Pair, Pair], dilation: Pair
 ) -> Window:
-    for name, pair in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
+    ones = "to see single pixels", "to skip no window", "for taps side by side"
+    for name, pair, why in zip(("kernel", "stride", "dilation"), (kernel, stride, dilation), ones, strict=True):
         if min(pair) < 1:
-            raise ValueError(f"{op}: {name} must be at least 1 on both axes, not {pair}")
+            raise ValueError(f"{op}: {name} must be at least 1 on both axes, not {pair}; use 1 {why}")
     if min(size) < 1:
         raise ValueError(f"{op}: the image has no pixels: its size (H, W) is {size}")
     pads = _same(size, _span(kernel, dilation), stride) if isinstance(padding, str) else padding

@@ -410,35 +410,38 @@ def test_no_channels_make_zeros():
     [
         (
             lambda window: conv2d(np.ones((2, 5, 5, 3)), np.ones((3, 3, 4, 2)), None, window),
-            r"conv2d: x has shape \(2, 5, 5, 3\) but \(N, 5, 5, 4\) is expected",
+            r"conv2d: x has shape \(2, 5, 5, 3\) but \(N, 5, 5, 4\) is expected; bring x to that shape, or use",
         ),
         (
             lambda window: conv2d(np.ones((2, 4, 5, 3)), np.ones((3, 3, 3, 2)), None, window),
-            r"conv2d: x has shape \(2, 4, 5, 3\) but \(N, 5, 5, 3\) is expected",
+            r"conv2d: x has shape \(2, 4, 5, 3\) but \(N, 5, 5, 3\) is expected; bring x to that shape, or use",
         ),
         (
             lambda window: conv2d(np.ones((2, 5, 5, 3)), np.ones((2, 3, 3, 2)), None, window),
-            r"conv2d: w has shape \(2, 3, 3, 2\) but \(3, 3, C / groups, O\) is expected",
+            r"conv2d: w has shape \(2, 3, 3, 2\) but \(3, 3, C / groups, O\) is expected"
+            "; bring w to that shape, or use a window of its kernel$",
         ),
         (
             lambda window: conv2d(np.ones((2, 5, 5, 3)), np.ones((3, 3, 3, 2)), np.ones(3), window),
-            r"conv2d: b has shape \(3,\) but w \(3, 3, 3, 2\) has 2 outputs",
+            r"conv2d: b has shape \(3,\) but w \(3, 3, 3, 2\) has 2 outputs"
+            r"; give b one number per output, shape \(2,\)$",
         ),
         (
             lambda window: conv2d(np.ones((2, 5, 5, 4)), np.ones((3, 3, 2, 3)), None, window, 2),
-            r"conv2d: 3 output channels cannot be divided into 2 groups",
+            r"conv2d: 3 output channels cannot be divided into 2 groups"
+            "; use a number of groups, at least 1, that divides 3$",
         ),
         (
             lambda window: conv2d_input_grad(np.ones((2, 5, 5, 2)), np.ones((3, 3, 3, 2)), window),
-            r"conv2d_input_grad: dout has shape \(2, 5, 5, 2\) but \(N, 3, 3, 2\) is expected",
+            r"conv2d_input_grad: dout has shape \(2, 5, 5, 2\) but \(N, 3, 3, 2\) is expected; bring dout to that",
         ),
         (
             lambda window: conv2d_weight_grad(np.ones((2, 5, 5, 3)), np.ones((1, 3, 3, 2)), window),
-            r"conv2d_weight_grad: dout has shape \(1, 3, 3, 2\) but \(2, 3, 3, 2\) is expected",
+            r"conv2d_weight_grad: dout has shape \(1, 3, 3, 2\) but \(2, 3, 3, 2\) is expected; bring dout to that",
         ),
         (
             lambda window: conv2d_weight_grad(np.ones((2, 5, 5, 3)), np.ones((2, 3, 3, 2)), window, 2),
-            r"conv2d_weight_grad: x has shape \(2, 5, 5, 3\) but \(N, 5, 5, 2\) is expected",
+            r"conv2d_weight_grad: x has shape \(2, 5, 5, 3\) but \(N, 5, 5, 2\) is expected; bring x to that shape",
         ),
     ],
 )

@@ -98,10 +98,10 @@ def test_the_same_question_is_answered_from_the_cache():
 @pytest.mark.parametrize(
     ("given", "error", "text"),
     [
-        (dict(stride=0), ValueError, r"conv2d: stride must be at least 1 on both axes, not \(0, 0\)"),
+        (dict(stride=0), ValueError, r"conv2d: stride must be at least 1 on both axes, not \(0, 0\); use 1 to skip"),
         (dict(stride=(1, -2)), ValueError, r"conv2d: stride must be at least 1 on both axes, not \(1, -2\)"),
-        (dict(dilation=0), ValueError, r"conv2d: dilation must be at least 1 on both axes, not \(0, 0\)"),
-        (dict(kernel=(0, 3)), ValueError, r"conv2d: kernel must be at least 1 on both axes, not \(0, 3\)"),
+        (dict(dilation=0), ValueError, r"conv2d: dilation must be at least 1 on both axes, not \(0, 0\); use 1 for"),
+        (dict(kernel=(0, 3)), ValueError, r"conv2d: kernel must be at least 1 on both axes, not \(0, 3\); use 1 to"),
         (dict(padding=-1), ValueError, r"conv2d: padding must not be negative, not .*crop the input instead"),
         (dict(padding=((0, -1), (0, 0))), ValueError, r"conv2d: padding must not be negative"),
         (dict(padding="full"), ValueError, r"conv2d: padding 'full' is unknown; use an int, a pair, \"valid\""),
