@@ -220,8 +220,8 @@ def reshapings(source: str) -> Iterator[int]:
     """The lines on which axes are reshaped or moved, by a method or a function. Docstrings are no calls.
 
     One kind of call is left out: where the shape or the axes are a parameter of the function around it, by its name, as
-    in the ops of these names and their rules, `x.reshape(shape)` and `lambda g, x_shape: reshape(g, x_shape)`. They know
-    no axes, and a comment could but say the parameter's name again.
+    in the ops of these names and their rules, `x.reshape(shape)` and `lambda g, x_shape: reshape(g, x_shape)`. They
+    know no axes, and a comment could but say the parameter's name again.
     """
 
     def visit(node: ast.AST, parameters: set[str]) -> Iterator[int]:

@@ -1,8 +1,9 @@
 """Max and average pooling over sliding windows, with what their gradients need.
 
 A window is reduced first along the rows, then along the columns, since maxima and sums are separable: KH + KW passes
-instead of KH * KW, each a ufunc on whole strided slices. Measured here, on one core and 8 images of 32x32x64, against
-a pass for each tap: 0.8 (max) and 0.7 (mean) of the time for windows of 3x3, 0.6 and 0.5 for 5x5; 2x2 no difference.
+instead of KH * KW, each a ufunc on whole strided slices. Measured here against a pass for each tap, on one core: 0.8
+(max) and 0.7 (mean) of the time for windows of 3x3 with stride 1 on 8 images of 32x32x64, 0.6 and 0.5 for 5x5; no
+difference for 2x2 with stride 2.
 The batch is cut into chunks of images so that the passes stay in the cache. Arrays are NHWC; windows have no dilation.
 
 Which element of a window was the largest is told by its tap, the number kh * KW + kw: a byte each for kernels
@@ -92,8 +93,8 @@ def _first_taps(x: Array, out: Array, geometry: Geometry, taps: Array) -> None:
     """Write the first tap at which each window has its largest element, for one chunk of images.
 
     Each tap is given a rank, the first the highest, and each window the highest rank of those at which x equals out.
-    Measured here with the maxima, on one core: 0.23 to 0.53 of the time of copying each tap's number under a mask,
-    2x2 to 5x5.
+    Measured here with the maxima, windows of 2x2 to 5x5 on one core: 0.23 to 0.53 of the time of copying each tap's
+    number under a mask.
     """
     last = len(geometry.taps)
     ranks = np.zeros(out.shape, np.min_scalar_type(last))
