@@ -245,7 +245,7 @@ def lines_with_shape_comments(source: str) -> set[int]:
 
 def without_shape_comment(source: str) -> list[int]:
     said = lines_with_shape_comments(source)
-    return [line for line in reshapings(source) if not {line - 1, line} & said]
+    return [line for line in sorted(set(reshapings(source))) if not {line - 1, line} & said]
 
 
 @pytest.mark.parametrize("source", [
