@@ -46,8 +46,7 @@ def backward(y: Any, g: Any = None, create_graph: bool = False, retain_graph: bo
     >>> (x * x).backward(); x.grad.item()
     6.0
     """
-    with _first_or_higher_order(create_graph):
-        _Pass([y], [g], create_graph, retain_graph).run(None)
+    _run_pass([y], [g], create_graph, retain_graph, None, current_mode().observer)
 
 
 def gradients(y: Any, xs: Sequence[Tensor], g: Any = None, create_graph: bool = False,
@@ -73,8 +72,7 @@ def gradients(y: Any, xs: Sequence[Tensor], g: Any = None, create_graph: bool = 
     ys, gs = ([y], [g]) if type(y) is Tensor else (list(y), [None] * len(y) if g is None else list(g))
     if len(ys) != len(gs):
         raise ValueError(f"gradients: {len(ys)} outputs but {len(gs)} cotangents")
-    with _first_or_higher_order(create_graph):
-        found = _Pass(ys, gs, create_graph, retain_graph).run(set(targets))
+    found = _run_pass(ys, gs, create_graph, retain_graph, set(targets), current_mode().observer)
     results: list[Tensor] = []
     given: set[Node] = set()
     for node in targets:
@@ -86,6 +84,15 @@ def gradients(y: Any, xs: Sequence[Tensor], g: Any = None, create_graph: bool = 
             results.append(found[node])
         given.add(node)
     return results
+
+
+def _run_pass(ys: list, gs: list, create_graph: bool, retain_graph: bool | None, targets: set[Node] | None,
+              observer: Observer | None) -> dict[Node, Tensor]:
+    """One reverse pass from begin to end, with the observer around it."""
+    if observer is not None:
+        return observer.around_pass(lambda: _run_pass(ys, gs, create_graph, retain_graph, targets, None))
+    with _first_or_higher_order(create_graph):
+        return _Pass(ys, gs, create_graph, retain_graph).run(targets)
 
 
 @contextmanager

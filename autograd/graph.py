@@ -22,7 +22,7 @@ __all__ = ["Mode", "Node", "Observer", "current_mode", "enter", "leave", "make_n
 
 
 class Observer:
-    """Is called around each call of an op and of a backward rule; override what you need.
+    """Is called around each op, backward rule, reverse pass and optimizer's step; override what you need.
 
     `run()` does the work and gives its result; return that result, or another in its place. Look at arrays
     with NumPy: an op called here is observed as well.
@@ -35,6 +35,14 @@ class Observer:
     def around_rule(self, node: Node, index: int | None, g: Any, run: Callable[[], Any]) -> Any:
         """`run()` is what the rule of input `index` (None: the joint rule) of `node` makes of cotangent `g`."""
         return run()
+
+    def around_pass(self, run: Callable[[], Any]) -> Any:
+        """`run()` is a reverse pass, all its rules included: the gradients by node that were asked for."""
+        return run()
+
+    def around_step(self, name: str, n_bytes: int, run: Callable[[], None]) -> None:
+        """`run()` is a step of the optimizer `name`, whose arrays, as read and as written, have `n_bytes` together."""
+        run()
 
 
 @dataclass(slots=True)
@@ -213,9 +221,15 @@ class _Nested(Observer):
     def around_rule(self, node: Node, index: int | None, g: Any, run: Callable[[], Any]) -> Any:
         return self.outer.around_rule(node, index, g, lambda: self.inner.around_rule(node, index, g, run))
 
+    def around_pass(self, run: Callable[[], Any]) -> Any:
+        return self.outer.around_pass(lambda: self.inner.around_pass(run))
+
+    def around_step(self, name: str, n_bytes: int, run: Callable[[], None]) -> None:
+        self.outer.around_step(name, n_bytes, lambda: self.inner.around_step(name, n_bytes, run))
+
 
 def observe(observer: Observer) -> Any:
-    """`observer` goes around every op and rule called inside `with observe(observer):`; observers nest."""
+    """`observer` goes around all that happens inside `with observe(observer):`, see `Observer`; observers nest."""
     return _Within(lambda mode: Mode(
         mode.recording, observer if mode.observer is None else _Nested(mode.observer, observer), mode.scope, mode.owner
     ))

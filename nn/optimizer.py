@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from autograd.graph import current_mode
 from autograd.kernels.blocks import run
 from autograd.kernels.chunks import even
 from autograd.kernels.memory import Scratch
@@ -93,10 +94,11 @@ class Optimizer:
         An infinite or NaN gradient makes infinite or NaN parameters without a word: see `clip_grad_norm`.
         """
         self._warn_of_missing()
-        with np.errstate(all="ignore"):
-            for (_, p), state in zip(self.params, self._state, strict=True):
-                if p.requires_grad and p.grad is not None:
-                    p.data = self._moved(p.data, p.grad.data, state)
+        observer = current_mode().observer
+        if observer is None:
+            self._move_all()
+        else:
+            observer.around_step(f"{self._name}.step", self._bytes_of_a_step(), self._move_all)
 
     def state_dict(self) -> dict[str, Any]:
         """All that a later run needs to go on exactly: the settings, and each parameter's arrays by its place.
@@ -153,6 +155,18 @@ class Optimizer:
         checked = {name: _setting(self._name, name, settings[name]) for name in self._settings}
         for name, value in checked.items():
             setattr(self, name, value)
+
+    def _move_all(self) -> None:
+        with np.errstate(all="ignore"):
+            for (_, p), state in zip(self.params, self._state, strict=True):
+                if p.requires_grad and p.grad is not None:
+                    p.data = self._moved(p.data, p.grad.data, state)
+
+    def _bytes_of_a_step(self) -> int:
+        """Of gradients once, of parameters and the rule's own arrays twice: they are read and written."""
+        twice = 1 + len(self._slots())
+        return sum(p.grad.data.nbytes + 2 * twice * p.data.nbytes
+                   for _, p in self.params if p.requires_grad and p.grad is not None)
 
     def _moved(self, p: np.ndarray, g: np.ndarray, state: dict[str, Any]) -> np.ndarray:
         """A new array: p after one step along g."""

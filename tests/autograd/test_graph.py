@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import autograd as ag
+import nn
 from autograd.graph import Mode, Node, current_mode, recording
 
 
@@ -374,6 +375,17 @@ def test_observers_nest_the_outer_one_first():
             calls.append(f"{self.name} after the rule of {node.op.name}")
             return given
 
+        def around_pass(self, run: Any) -> Any:
+            calls.append(f"{self.name} before the pass")
+            found = run()
+            calls.append(f"{self.name} after the pass")
+            return found
+
+        def around_step(self, name: str, n_bytes: int, run: Any) -> None:
+            calls.append(f"{self.name} before {name} of {n_bytes} bytes")
+            run()
+            calls.append(f"{self.name} after {name}")
+
     x = leaf(1.0)
     with ag.observe(Named("outer")):
         with ag.observe(Named("inner")):
@@ -384,8 +396,17 @@ def test_observers_nest_the_outer_one_first():
     calls.clear()
     with ag.observe(Named("outer")), ag.observe(Named("inner")):
         y.backward()
-    assert calls == ["outer before the rule of add", "inner before the rule of add",
-                     "inner after the rule of add", "outer after the rule of add"]
+    assert calls == ["outer before the pass", "inner before the pass",
+                     "outer before the rule of add", "inner before the rule of add",
+                     "inner after the rule of add", "outer after the rule of add",
+                     "inner after the pass", "outer after the pass"]
+    calls.clear()
+    with ag.observe(Named("outer")), ag.observe(Named("inner")):
+        nn.optim.SGD([x], lr=0.5).step()
+    n_bytes = 3 * x.data.nbytes  # the gradient, the number, the new number
+    assert calls == [f"outer before SGD.step of {n_bytes} bytes", f"inner before SGD.step of {n_bytes} bytes",
+                     "inner after SGD.step", "outer after SGD.step"]
+    assert x.item() == 0.5
 
 
 def test_an_observer_that_overrides_nothing_changes_nothing():

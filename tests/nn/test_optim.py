@@ -1,5 +1,6 @@
 """Optimizers: the papers' formulas number by number, arrays that are never written to, and clear refusals."""
 
+import contextlib
 import copy
 import json
 import math
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
+from autograd.graph import current_mode
 from nn import optim
 from nn.optim import SGD, Adam, AdamW, RMSprop, clip_grad_norm, clip_grad_value
 from nn.optimizer import _BLOCK
@@ -222,6 +224,46 @@ def test_zero_grad_sets_grad_to_none():
     p.grad = ag.Tensor(np.ones(3))
     SGD([p], lr=0.1).zero_grad()
     assert p.grad is None
+
+
+# ---------------------------------------------------------------------- who watches
+
+
+def test_without_an_observer_a_step_looks_at_the_mode_once_and_counts_nothing(monkeypatch):
+    looks = []
+    w = ag.Tensor([1.0, 2.0], requires_grad=True)
+    opt = SGD([w], lr=0.5)
+    w.sum().backward()
+    monkeypatch.setattr("nn.optimizer.current_mode", lambda: looks.append(1) or current_mode())
+    monkeypatch.setattr(SGD, "_bytes_of_a_step", lambda self: pytest.fail("bytes are counted for nobody"))
+    opt.step()
+    assert looks == [1]
+    np.testing.assert_array_equal(w.data, [0.5, 1.5])
+
+
+@pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW, RMSprop])
+def test_watched_steps_give_the_same_bits(optimizer):
+    found = []
+    for watch in (contextlib.nullcontext(), ag.observe(ag.Observer()), ag.profile(), ag.anomaly()):
+        w = ag.Tensor([1.0, -2.0], requires_grad=True)
+        opt = optimizer([w], lr=0.1)
+        with watch:
+            for _ in range(3):
+                opt.zero_grad()
+                (w * w).sum().backward()
+                opt.step()
+        found.append(w.data)
+    assert found[0][0] != 1.0
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+
+
+def test_a_watched_step_warns_of_a_missing_gradient_at_the_same_line():
+    w, unused = ag.Tensor([1.0], requires_grad=True), ag.Tensor([1.0], requires_grad=True)
+    w.sum().backward()
+    with ag.profile(), pytest.warns(UserWarning, match="parameter 1 has no gradient") as seen:
+        SGD([w, unused], lr=0.1).step()
+    assert seen[0].filename == __file__
 
 
 # ---------------------------------------------------------------------- frozen, and without a gradient
