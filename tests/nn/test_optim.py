@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import autograd as ag
 from autograd.graph import current_mode
-from nn import optim
+from autograd.kernels import blocks
+from nn import optim, optimizer
 from nn.optim import SGD, Adam, AdamW, RMSprop, clip_grad_norm, clip_grad_value
 from nn.optimizer import _BLOCK
 
@@ -150,6 +151,23 @@ def test_any_shape_works_also_none_at_all(case, shape):
     for i in np.ndindex(shape):
         expected = formula(float(start[i]), [float(g[i]) for g in gradients], **settings)
         assert p.data[i] == pytest.approx(expected, rel=1e-12, abs=1e-14)
+
+
+@settings(max_examples=60)
+@given(case=st.sampled_from(_CASES), shape=st.lists(st.integers(1, 5), max_size=3).map(tuple), block=st.integers(1, 12),
+       dtype=st.sampled_from([np.float32, np.float64]), shared=st.booleans(), seed=st.integers(0, 99))
+def test_every_number_of_every_block_moves_as_the_formula_says(case, shape, block, dtype, shared, seed):
+    make, formula, settings = case
+    p, gradients = _parameter(shape, seed, dtype), _gradients(shape, 3, seed + 1, dtype)
+    start = p.numpy()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimizer, "_BLOCK", block)
+        patch.setattr(blocks, "_LEAST_SHARED", 0 if shared else 1 << 21)
+        _take_steps(make([p], **settings), p, gradients)
+    expected = [formula(float(start[i]), [float(g[i]) for g in gradients], **settings) for i in np.ndindex(shape)]
+    close = dict(rtol=1e-4, atol=1e-5) if dtype is np.float32 else dict(rtol=1e-12, atol=1e-13)
+    assert p.data.dtype == dtype
+    np.testing.assert_allclose(p.data, np.array(expected).reshape(shape), **close)
 
 
 def test_the_defaults_are_pytorchs():

@@ -5,6 +5,7 @@ import pytest
 import threadpoolctl
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 import autograd as ag
 from autograd.kernels import products
@@ -65,3 +66,19 @@ def test_one_number_that_is_not_finite_is_found_wherever_it_is(size, dtype):
             spoiled = x.copy()
             spoiled[place] = value
             assert not products.is_finite(spoiled)
+
+
+@given(hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5), st.sampled_from("efdFD"), st.integers(1, 12),
+       st.sampled_from([1, 1e18, 1e200]), st.data())
+def test_all_is_finite_where_every_number_is_unless_the_sum_of_squares_overflows(shape, dtype, part, scale, data):
+    """Sizes below, at and beyond some parts; several numbers, which may cancel, infinite or NaN."""
+    largest = float(np.finfo(dtype).max)
+    x = (np.random.default_rng(0).uniform(-1, 1, shape) * min(scale, largest)).astype(dtype)
+    for place in data.draw(st.lists(st.integers(0, x.size - 1), max_size=3)) if x.size else []:
+        x.flat[place] = data.draw(st.sampled_from([np.inf, -np.inf, np.nan]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(products, "_DOT", part)
+        found = products.is_finite(x)
+    assert not found or np.isfinite(x).all()
+    squares = sum(abs(v) * abs(v) for v in x.astype(complex).ravel().tolist())  # as Python's numbers, without a warning
+    assert found or not squares < 0.9 * largest  # NaN and infinity are not

@@ -222,6 +222,32 @@ def test_an_unknown_method_is_an_error_that_lists_the_known_ones():
         ag.conv2d(np.ones((1, 8, 8, 1)), np.ones((3, 3, 1, 1)), method="fft")
 
 
+# Pixels of an axis, and a padding that leaves as many outputs, fewer or more: tiles of 4x4 cover all of them well.
+AXES = st.sampled_from([(4, (1, 1)), (8, (2, 0)), (7, (1, 1)), (7, (1, 2)), (8, (0, 1)), (14, (0, 0)), (12, (2, 2))])
+
+
+@st.composite
+def paying(draw):
+    """(n, window, c, o): few pixels, just as many images and channels as pay, and some more."""
+    (height, rows), (width, columns) = draw(AXES), draw(AXES)
+    window = resolve("conv2d", (height, width), 3, 1, (rows, columns))
+    tiles = min(-(-height // 4) * -(-width // 4), -(-window.out[0] // 4) * -(-window.out[1] // 4))
+    n = -(-64 // tiles) + draw(st.integers(0, 2))
+    return n, window, draw(st.integers(32, 40)), draw(st.integers(32, 40))
+
+
+@given(paying(), st.integers(0, 99), st.booleans())
+@settings(max_examples=30)
+def test_where_auto_takes_it_convolution_and_gradients_are_those_of_the_taps(geometry, seed, at_once):
+    n, window, c, o = geometry
+    x, w, dout = draws(n, window, c, o, seed)
+    found, plain = (all_three(x, w, dout, window, method, at_once) for method in ("auto", "im2col"))
+    for got, other, exact in zip(found, plain, by_taps(x, w, dout, window), strict=True):
+        assert not np.array_equal(got, other)
+        assert got.dtype == np.float32
+        assert error(got, exact) < BOUND
+
+
 def test_the_gradients_are_taken_by_the_method_that_was_asked_for():
     rng = np.random.default_rng(0)
     images, weights = (rng.standard_normal(shape, np.float32) for shape in ((4, 16, 16, 64), (3, 3, 64, 64)))

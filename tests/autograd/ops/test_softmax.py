@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,10 @@ from hypothesis.extra import numpy as hnp
 from scipy import special
 
 import autograd as ag
+from autograd.kernels import blocks, rows
+from autograd.kernels import softmax as kernel
 from autograd.ops.softmax import softmax_cross_entropy, softmax_cross_entropy_grad
+from tests.autograd.ops import naive
 
 BOTH = pytest.mark.parametrize(("op", "reference"), [(ag.softmax, special.softmax),
                                                      (ag.log_softmax, special.log_softmax)],
@@ -104,6 +110,53 @@ def test_errors_name_the_op_and_the_shape(op, reference):
 
 
 # ---------------------------------------------------------------------- cross entropy, and many rows
+
+
+@contextmanager
+def cut(block: int, short: int, shared: bool) -> Iterator[None]:
+    """Blocks of a few numbers, and rows that count as long from a few numbers on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "BLOCK", block)
+        patch.setattr(kernel, "_SHORT", short)
+        patch.setattr(blocks, "_LEAST_SHARED", 0 if shared else 1 << 21)
+        yield
+
+
+LOGITS = hnp.arrays(st.sampled_from([np.float32, np.float64]), hnp.array_shapes(max_dims=3, max_side=7),
+                    elements=st.floats(-8, 8, width=32))
+CUTS = st.builds(cut, st.integers(1, 40), st.integers(1, 8), st.booleans())
+
+
+def close(got: Any, expected: np.ndarray, dtype: Any) -> None:
+    assert got.dtype == dtype
+    assert got.shape == expected.shape
+    np.testing.assert_allclose(got, expected, rtol=0, atol=100 * np.finfo(dtype).eps)
+
+
+@given(LOGITS, CUTS)
+def test_softmax_and_its_logarithm_are_those_of_loops_however_rows_are_cut(x, cuts):
+    with cuts:
+        found, log = ag.softmax(x), ag.log_softmax(x)
+    expected = naive.scanned(naive.softmax, -1)(x)
+    close(found, expected, x.dtype)
+    close(log, naive.each(math.log)(expected), x.dtype)
+
+
+@given(LOGITS, CUTS, st.sampled_from([0.0, 0.2, 1.0]), st.data())
+def test_the_cross_entropy_and_its_gradient_are_those_of_loops_however_rows_are_cut(x, cuts, smoothing, data):
+    lead = x.shape[:-1]
+    labels = data.draw(hnp.arrays(np.int64, lead, elements=st.integers(0, x.shape[-1] - 1)))
+    g = data.draw(hnp.arrays(x.dtype, lead, elements=st.floats(-2, 2, width=32)))
+    logits = ag.Tensor(x, requires_grad=True)
+    with cuts:
+        alone = softmax_cross_entropy(x, labels, smoothing, "none")
+        loss = softmax_cross_entropy(logits, labels, smoothing, "none")  # which keeps what its gradient needs
+        (grad,) = ag.gradients((loss * g).sum(), [logits])
+    expected = naive.softmax_cross_entropy(x, labels, smoothing, list)
+    close(alone, expected, x.dtype)
+    close(loss.data, expected, x.dtype)
+    close(grad.data, naive.softmax_cross_entropy_grad(g, x, labels, smoothing, count=1), x.dtype)
+
 
 
 def logits_and_labels(rows: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
