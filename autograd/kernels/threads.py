@@ -56,7 +56,7 @@ def set_num_threads(n: SupportsIndex) -> None:
     """
     global _num_threads
     if isinstance(n, bool) or not hasattr(n, "__index__"):
-        raise TypeError(f"set_num_threads: n must be an integer, not {n!r}")
+        raise TypeError(f"set_num_threads: n must be an integer, not {n!r}; give the number of threads, 1 or more")
     if index(n) < 1:
         raise ValueError(f"set_num_threads: n must be at least 1, not {n}; 1 uses the calling thread alone")
     _num_threads = index(n)

@@ -261,9 +261,9 @@ def test_an_error_in_a_thread_is_raised_in_the_caller_and_ends_the_work(in_calle
     [
         (0, ValueError, r"^set_num_threads: n must be at least 1, not 0; 1 uses the calling thread alone$"),
         (-2, ValueError, r"^set_num_threads: n must be at least 1, not -2"),
-        (2.0, TypeError, r"^set_num_threads: n must be an integer, not 2\.0$"),
-        (True, TypeError, r"^set_num_threads: n must be an integer, not True$"),
-        ("2", TypeError, r"^set_num_threads: n must be an integer, not '2'$"),
+        (2.0, TypeError, r"^set_num_threads: n must be an integer, not 2\.0; give the number of threads, 1 or more$"),
+        (True, TypeError, r"^set_num_threads: n must be an integer, not True; give the number of threads, 1 or more$"),
+        ("2", TypeError, r"^set_num_threads: n must be an integer, not '2'; give the number of threads, 1 or more$"),
         (None, TypeError, r"^set_num_threads: n must be an integer, not None$"),
     ],
 )
@@ -444,6 +444,44 @@ def test_a_child_forked_while_another_thread_is_in_a_kernel_has_workers_and_blas
         print("child", status, "parent", blas_threads() == before)
     """
     assert run_script(script) == "child 0 parent True"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_children_forked_while_two_threads_convolve_convolve_as_well():
+    script = """
+        import os, signal, threading, warnings
+        import numpy as np
+        import autograd as ag
+
+        def convolve():
+            while not ended.is_set():
+                ag.conv2d(x, w)
+                rounds.append(1)
+
+        ag.set_num_threads(2)
+        x, w = np.ones((8, 32, 32, 16), np.float32), np.ones((3, 3, 16, 16), np.float32)
+        expected = ag.conv2d(x, w)
+        rounds, ended = [], threading.Event()
+        running = [threading.Thread(target=convolve) for _ in range(2)]
+        for thread in running:
+            thread.start()
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads
+        failed = 0
+        for _ in range(5):
+            done = len(rounds)
+            while len(rounds) < done + 3 and all(thread.is_alive() for thread in running):
+                pass  # each fork comes at another place in a convolution
+            child = os.fork()
+            if not child:
+                signal.alarm(20)  # ends a child that waits for ever
+                os._exit(0 if np.array_equal(ag.conv2d(x, w), expected) else 1)
+            failed += os.waitpid(child, 0)[1] != 0
+        ended.set()
+        for thread in running:
+            thread.join()
+        print("failed", failed)
+    """
+    assert run_script(script) == "failed 0"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
