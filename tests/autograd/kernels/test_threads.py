@@ -264,7 +264,7 @@ def test_an_error_in_a_thread_is_raised_in_the_caller_and_ends_the_work(in_calle
         (2.0, TypeError, r"^set_num_threads: n must be an integer, not 2\.0; give the number of threads, 1 or more$"),
         (True, TypeError, r"^set_num_threads: n must be an integer, not True; give the number of threads, 1 or more$"),
         ("2", TypeError, r"^set_num_threads: n must be an integer, not '2'; give the number of threads, 1 or more$"),
-        (None, TypeError, r"^set_num_threads: n must be an integer, not None$"),
+        (None, TypeError, r"^set_num_threads: n must be an integer, not None; give the number of threads, 1 or more$"),
     ],
 )
 def test_the_number_of_threads_is_checked(n, error, text):
