@@ -6,7 +6,7 @@ neural networks for document processing, 2006). The matrix is KH * KW times larg
 never made for a whole batch: `_cut` cuts the work into chunks whose columns stay in the cache, `_Columns`
 writes the columns of one chunk into a buffer that the thread's next chunk overwrites, and one BLAS product does
 the rest. Chunks are shared out to threads, each product in one thread; buffers are kept from call to call, and so is
-the `_Plan`, all that follows from shapes.
+the `_Plan`, all that follows from shapes. A depthwise convolution has `depthwise.Taps` in place of columns.
 
 With few channels the columns have short runs and the products few outputs, both slow. There outputs that lie side by
 side in a row are taken as the channels of one: see `bands.py`.
@@ -26,6 +26,7 @@ from .bands import banded, block_of, from_band, in_blocks, nanoseconds
 from .blas import SMALL_PRODUCT, one_blas_thread
 from .channels import in_each_row
 from .chunks import Chunk, Kind, Plan, Step, cut
+from .depthwise import MOST_SUMMED, Layout, Taps, is_depthwise
 from .lanes import Lanes, runs
 from .memory import Scratch
 from .padded import Padded
@@ -56,14 +57,14 @@ def conv2d(x: Array, w: Array, b: Array | None, plan: "_Plan") -> Array:
     """
     weights = plan.weights(w)
     pixels = np.empty((plan.pixels, plan.outputs), plan.result)
-    products = _by_group(pixels, plan.groups)
+    products = plan.pixels_of(pixels)
     whole = plan.windows_of(x)
 
     def work(steps: Iterator[Step]) -> None:
         with Scratch() as scratch:
             for step in steps:
-                columns = scratch.views(_Columns, step.kind)
-                columns.times(columns.of(x, step, whole, scratch), weights, products[:, step.pixels])
+                columns: Taps | _Columns = scratch.views(plan.views, step.kind)
+                columns.times(columns.of(x, step, whole, scratch), weights, products[:, step.pixels], scratch)
                 if b is not None:
                     part = pixels[step.pixels]
                     in_each_row(np.add, part, b, part)  # here, while the chunk is in the cache
@@ -103,17 +104,17 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
     product_of = None if convolve is None else (plan.weights(convolve[0]), plan.pixels_of(convolve[1]))
     whole = plan.windows_of(x)
     parts = runs(plan.steps())
-    lanes = Lanes(len(parts), plan.weights_shape, plan.dtype)
+    lanes = Lanes(len(parts), plan.weights_shape, plan.sums)
 
     def work(numbers: Iterator[int]) -> None:
         with Scratch() as scratch:
 
             def weigh(step: Step, product: Array) -> None:
-                columns = scratch.views(_Columns, step.kind)
+                columns: Taps | _Columns = scratch.views(plan.views, step.kind)
                 seen = columns.of(x, step, whole, scratch)
-                columns.weigh(seen, douts[:, step.pixels].astype(plan.dtype, copy=False), product)
+                columns.weigh(seen, douts[:, step.pixels].astype(plan.dtype, copy=False), product, scratch)
                 if product_of is not None:
-                    columns.times(seen, product_of[0], product_of[1][:, step.pixels])
+                    columns.times(seen, product_of[0], product_of[1][:, step.pixels], scratch)
 
             for number in numbers:
                 lanes.sum_up(number, parts[number], weigh, scratch)
@@ -131,6 +132,8 @@ class _Plan(Plan):
     pixels   of all outputs then, N * OH * OW / block
     result   the dtype of the result, and `dtype` the one to compute in: BLAS knows no float16, and sums in float32 are
              more exact
+    sums     the dtype in which sums over pixels go on from chunk to chunk
+    views    what a thread keeps for a kind of chunks: `_Columns`, or `Taps` for a depthwise convolution
     """
 
     def __init__(self, images: int, window: Window, w_shape: tuple[int, ...], groups: int, result: np.dtype[Any],
@@ -142,19 +145,28 @@ class _Plan(Plan):
         self.window = window = in_blocks(window, self.block)
         super().__init__(window.size[0], window.padding[0][0], window.stride[0], window.span[0], window.out)
         self.groups, self.channels = groups, w_shape[2] * groups
-        self.depthwise = _is_depthwise(w_shape, groups)
+        self.depthwise = Layout(window, w_shape, groups, self.dtype) if is_depthwise(w_shape, groups) else None
+        self.views: Callable[[Kind, Scratch], Taps | _Columns] = Taps if self.depthwise else _Columns
+        self.sums = self.depthwise.sums if self.depthwise else self.dtype
         self.pixels = images * prod(window.out)
         products = self.pixels * prod(window.kernel) * w_shape[2] * self.outputs
         self._blas = not self.depthwise and products > SMALL_PRODUCT
-        self._is_shared = _is_shared(images, window, (*window.kernel, w_shape[2], self.outputs))
+        if self.depthwise:
+            self._is_shared = self.depthwise.nanoseconds(images) >= _LEAST_SHARED
+        else:
+            self._is_shared = _is_shared(images, window, (*window.kernel, w_shape[2], self.outputs))
         self._images, self._least_pixels = images, least_pixels
         self._is_padded = window.padded
         matrices = (groups, prod(window.kernel) * w_shape[2], self.outputs // groups)
-        self.weights_shape = (*window.kernel, self.channels) if self.depthwise else matrices
+        self.weights_shape = self.depthwise.weights_shape if self.depthwise else matrices
 
     def chunks(self) -> Iterator[Chunk]:
-        row_bytes = _row_bytes(self.window, self.channels, self.dtype)
-        return _cut(self._images, self.window, row_bytes, self._least_pixels, self._is_shared)
+        row_bytes, least_pixels = _row_bytes(self.window, self.channels, self.dtype), self._least_pixels
+        if self.depthwise:
+            # twice as many rows: what follows on the sums over rows takes its time for each chunk
+            row_bytes = max(self.depthwise.row_bytes() // 2, _CHUNK_BYTES // MOST_SUMMED)
+            least_pixels = min(least_pixels, MOST_SUMMED * self.window.out[1])
+        return _cut(self._images, self.window, row_bytes, least_pixels, self._is_shared)
 
     def run(self, work: Callable[[Iterator[Any]], None], items: Sequence[Any]) -> None:
         """work(iterator over the items), in several threads where that is worth it, or in this one."""
@@ -166,10 +178,10 @@ class _Plan(Plan):
             work(iter(items))
 
     def weights(self, w: Array) -> Array:
-        """w (KH, KW, C/groups, O) as `_Columns.times` takes it: (groups, KH*KW*C/groups, O/groups), or (KH, KW, C)."""
+        """w (KH, KW, C/groups, O) as `_Columns.times` takes it, (groups, KH*KW*C/groups, O/groups), or `Taps.times`."""
         w = w.astype(self.dtype, copy=False)
         if self.depthwise:
-            return w[:, :, 0]
+            return self.depthwise.weights(w)
         if self.groups > 1:
             columns_first = w.reshape(self.weights_shape[1], self.outputs)  # (KH, KW, C/g, O) -> (KH*KW*C/g, O)
             return _by_group(columns_first, self.groups)
@@ -177,18 +189,25 @@ class _Plan(Plan):
 
     def weights_back(self, weights: Array) -> Array:
         """What `weights` makes of a band, as the band (KH, KW, C/groups, O)."""
+        if self.depthwise:
+            return self.depthwise.weights_back(weights)
         shape = (*self.window.kernel, self.channels // self.groups, self.outputs)
-        # (KH, KW, C) -> (KH, KW, 1, C); (groups, KH*KW*C/g, O/g) -> (KH*KW*C/g, groups, O/g) -> (KH, KW, C/g, O)
-        return weights.reshape(shape) if self.depthwise else weights.swapaxes(0, 1).reshape(shape)
+        return weights.swapaxes(0, 1).reshape(shape)  # (g, KH*KW*C/g, O/g) -> (KH*KW*C/g, g, O/g) -> (KH, KW, C/g, O)
 
     def pixels_of(self, out: Array) -> Array:
-        """(N, OH, OW, O) -> (groups, N*OH*OW/block, block*O/groups), a view of an output or its cotangent."""
-        return _by_group(out.reshape(self.pixels, self.outputs), self.groups)  # (N, OH, OW, O) -> (N*OH*OW/b, b*O)
+        """(N, OH, OW, O) -> (groups, N*OH*OW/block, block*O/groups), a view of an output or its cotangent.
+
+        For a depthwise convolution (1, N*OH*OW, O).
+        """
+        rows = out.reshape(self.pixels, self.outputs)  # (N, OH, OW, O) -> (N*OH*OW/block, block*O)
+        return _by_group(rows, 1 if self.depthwise else self.groups)
 
     def windows_of(self, x: Array) -> Array | None:
         """`view` of x; None where that takes a copy, padded or of the dtype."""
         if self._is_padded or x.dtype != self.dtype or not x.flags.c_contiguous:
             return None
+        if self.depthwise:
+            return None if self.depthwise.is_copied else self.depthwise.view(x, self.window.out[0])
         return self.view(x, self.window.out[0])
 
     def view(self, x: Array, rows: int) -> Array:
@@ -235,28 +254,23 @@ class _Columns:
     def __init__(self, kind: Kind, scratch: Scratch) -> None:
         plan, window = kind.plan, kind.plan.window
         self._padded: Padded | None = None
-        self._depthwise, self._pointwise = plan.depthwise, window.kernel == window.stride == (1, 1)
-        self._pixels = (kind.images, kind.rows, window.out[1])
+        self._pointwise = window.kernel == window.stride == (1, 1)
+        pixels = (kind.images, kind.rows, window.out[1])
         depth = plan.channels // plan.groups
-        shape = (plan.groups, *self._pixels, *window.kernel, depth)
-        self._matrix_shape = (plan.groups, prod(self._pixels), prod(window.kernel) * depth)
-        if not (self._depthwise or self._pointwise):
+        shape = (plan.groups, *pixels, *window.kernel, depth)
+        self._matrix_shape = (plan.groups, prod(pixels), prod(window.kernel) * depth)
+        if not self._pointwise:
             self._columns = scratch.array("columns", shape, plan.dtype)
             self._matrices = self._columns.reshape(self._matrix_shape)  # (g, n, r, OW, KH, KW, C/g) -> (g, n*r*OW, K)
 
     def of(self, x: Array, step: Step, whole: Array | None, scratch: Scratch) -> Array:
-        """What the chunk sees of x, whose windows are `whole` where it needs no copy: (groups, pixels, KH*KW*C/groups).
-
-        For a depthwise convolution (C, images, rows, OW, KH, KW), no columns: a product would have one output.
-        """
+        """What the chunk sees of x, (groups, pixels, KH*KW*C/groups); `whole` are x's windows if it needs no copy."""
         if whole is not None:
             windows = whole[:, step.target[0], step.target[1]]
         else:
             self._padded = self._padded or self._pad(step.kind, scratch)
             self._padded.fill(x, step, scratch)
             windows = self._windows
-        if self._depthwise:
-            return windows[..., 0]
         if self._pointwise:  # no copy
             return windows.reshape(self._matrix_shape)  # (groups, images, rows, OW, 1, 1, C) -> (groups, pixels, C)
         np.copyto(self._columns, windows)
@@ -269,22 +283,14 @@ class _Columns:
         self._windows = plan.view(padded.array, kind.rows)
         return padded
 
-    def times(self, seen: Array, weights: Array, out: Array) -> None:
+    def times(self, seen: Array, weights: Array, out: Array, scratch: Scratch) -> None:
         """Writes what the chunk sees times the weights to out (groups, pixels, O/groups), the pixels of the chunk."""
-        if self._depthwise:
-            images = out.reshape(len(out), *self._pixels)  # (C, pixels, 1) -> (C, images, rows, OW)
-            np.einsum("cnhwij,ijc->cnhw", seen, weights, out=images, casting="same_kind")
-        else:  # (groups, pixels, KH*KW*C) @ (groups, KH*KW*C, O) -> (groups, pixels, O)
-            np.matmul(seen, weights, out=out)
+        np.matmul(seen, weights, out=out)  # (groups, pixels, KH*KW*C) @ (groups, KH*KW*C, O) -> (groups, pixels, O)
 
-    def weigh(self, seen: Array, dout: Array, dw: Array) -> None:
+    def weigh(self, seen: Array, dout: Array, dw: Array, scratch: Scratch) -> None:
         """Writes what it sees times dout (groups, pixels, O/groups), summed over pixels, to dw (`weights_shape`)."""
-        if self._depthwise:
-            images = dout.reshape(len(dout), *self._pixels)  # (C, pixels, 1) -> (C, images, rows, OW)
-            np.einsum("cnhwij,cnhw->ijc", seen, images, out=dw)
-        else:
-            # (g, pixels, K) -> (g, K, pixels) @ (g, pixels, O) -> (g, K, O)
-            np.matmul(seen.swapaxes(1, 2), dout, out=dw)
+        # (g, pixels, K) -> (g, K, pixels) @ (g, pixels, O) -> (g, K, O)
+        np.matmul(seen.swapaxes(1, 2), dout, out=dw)
 
 
 def _by_group(rows: Array, groups: int) -> Array:
@@ -293,7 +299,3 @@ def _by_group(rows: Array, groups: int) -> Array:
         return rows[None]
     # (M, groups * channels) -> (M, groups, channels) -> (groups, M, channels)
     return rows.reshape(len(rows), groups, rows.shape[1] // groups).swapaxes(0, 1)
-
-
-def _is_depthwise(shape: tuple[int, ...], groups: int) -> bool:
-    return groups > 1 and shape[2] == 1 and shape[3] == groups

@@ -15,16 +15,18 @@ Array = np.ndarray[Any, Any]
 class Padded:
     """A thread's buffer for what chunks of one kind see, `width` columns of it: made once, see `Scratch.views`.
 
-    array  (images, rows, width, C), where the image has the window's size and padding
+    array  (images, rows, width, times * C), where the image has the window's size and padding, and each of its channels
+           is there `times` times, one after the other
     """
 
-    def __init__(self, kind: Kind, scratch: Scratch, width: int, dtype: Any) -> None:
+    def __init__(self, kind: Kind, scratch: Scratch, width: int, dtype: Any, times: int = 1) -> None:
         plan, rows = kind.plan, kind.above + kind.real + kind.below
-        self.array: Array = scratch.array("padded", (kind.images, rows, width, plan.channels), dtype)
+        self.array: Array = scratch.array("padded", (kind.images, rows, width, times * plan.channels), dtype)
         left = plan.window.padding[1][0]
         right = left + plan.window.size[1]
         real = slice(kind.above, kind.above + kind.real)
-        self._inside = self.array[:, real, left:right]
+        inside = self.array[:, real, left:right]
+        self._insides = [inside[..., i::times] for i in range(times)]
         sides = (self.array[:, real, :left], self.array[:, real, right:])
         borders = (self.array[:, : kind.above], self.array[:, real.stop :], *sides)
         self._borders = [border for border in borders if border.size]
@@ -35,4 +37,5 @@ class Padded:
             for border in self._borders:
                 border[...] = 0
             scratch.now_holds("padded", self)
-        self._inside[...] = x[step.source]
+        for inside in self._insides:
+            inside[...] = x[step.source]
