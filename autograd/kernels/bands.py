@@ -15,7 +15,7 @@ import numpy as np
 
 from .window import Window
 
-__all__ = ["banded", "block_of", "from_band", "in_blocks", "nanoseconds"]
+__all__ = ["banded", "block_of", "from_band", "in_blocks", "nanoseconds_of_pixel"]
 
 Array = np.ndarray[Any, Any]
 
@@ -33,7 +33,7 @@ def block_of(images: int, window: Window, w_shape: tuple[int, ...], groups: int)
     def cost(block: int) -> float:
         taps = window.kernel[0] * _columns_of(window, block)
         band = 3000 + taps * w_shape[2] * block * w_shape[3] if block > 1 else 0
-        return pixels * nanoseconds(window, w_shape, block) + band
+        return pixels * nanoseconds_of_pixel(window, w_shape, block) + band
 
     blocks = (block for block in range(1, width + 1) if width % block == 0)
     return min(blocks, key=cost, default=1)
@@ -44,8 +44,10 @@ def _columns_of(window: Window, block: int) -> int:
     return (block - 1) * window.stride[1] + window.kernel[1]
 
 
-def nanoseconds(window: Window, w_shape: tuple[int, ...], block: int = 1) -> float:
+def nanoseconds_of_pixel(window: Window, w_shape: tuple[int, ...], block: int = 1, copied: bool = True) -> float:
     """About what an output pixel takes on one core, in blocks, by the figures of one machine (Zen 3, AVX2).
+
+    copied  whether columns are made, or are there already
 
     A column of n numbers takes 0.4 n to write and read again, each of its KH runs 8, and BLAS n / 40 + 0.15 for each of
     its outputs, which it works on by 16. For 1 -> 16 channels and 3x3 on 28x28 pixels that gives 34, 17 and 18 for
@@ -55,7 +57,8 @@ def nanoseconds(window: Window, w_shape: tuple[int, ...], block: int = 1) -> flo
     _, _, channels, outputs = w_shape
     column = kh * _columns_of(window, block) * channels
     worked_on = -(-block * outputs // 16) * 16
-    return (column * (0.4 + worked_on / 40) + 0.15 * worked_on + 8 * kh) / block
+    copies = 0.4 * column + 8 * kh if copied else 0
+    return (copies + column * worked_on / 40 + 0.15 * worked_on) / block
 
 
 def in_blocks(window: Window, block: int) -> Window:

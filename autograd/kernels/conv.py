@@ -1,7 +1,8 @@
 """2-D convolution and its gradients: checks shapes and chooses the way.
 
-There are two: `im2col`, for everything, and `winograd`, for 3x3 kernels of stride 1 in float32. The choice depends on
-shapes and dtypes alone, never on timing or the number of threads, so the same call gives the same bits.
+There are two: `im2col`, for everything, and `winograd`, for 3x3 kernels of stride 1 in float32; im2col's input gradient
+may be made by `col2im`. The choice depends on shapes and dtypes alone, never on timing or the number of threads, so the
+same call gives the same bits.
 
 Arrays are NHWC, weights (KH, KW, C / groups, O). All is linear: complex numbers are not conjugated.
 """
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import im2col, winograd
+from . import col2im, im2col, winograd
 from .chunks import even
 from .phases import phases
 from .remembered import remembered
@@ -25,6 +26,7 @@ DType = np.dtype[Any]
 Shape = tuple[int, ...]
 Kind = tuple[Shape, DType]
 
+_CLEARLY = 0.9  # of the other way's time by the kernels' own figures, which are good to a fifth
 _PIECE_BYTES = 1 << 21  # of an input gradient that are made at a time, where a stride scatters its pixels
 
 METHODS = ("auto", "im2col", "winograd")
@@ -70,7 +72,10 @@ def conv2d_input_grad(dout: Array, w: Array, window: Window, groups: int = 1, me
     """
     _check_weights("conv2d_input_grad", w.shape, window, groups)
     _check("conv2d_input_grad", "dout", dout.shape, (*window.out, w.shape[3]))
-    _by_winograd("conv2d_input_grad", method, len(dout), window, w.shape, groups, (dout.dtype, w.dtype))  # raises, or
+    dtypes = dout.dtype, w.dtype
+    _by_winograd("conv2d_input_grad", method, len(dout), window, w.shape, groups, dtypes)  # raises, or
+    if _by_col2im(len(dout), window, w.shape, groups, dtypes, method):
+        return col2im.conv2d_input_grad(dout, w, window)
     if window.stride == (1, 1) and phases(window):
         [phase] = phases(window)  # all pixels
         return conv2d(dout[:, *phase.seen], _mirror(w, groups), None, phase.window, groups, method)
@@ -106,7 +111,7 @@ def conv2d_grads(x: Array, dout: Array, w: Array, window: Window, groups: int = 
 
     For stride 1 both come from the same windows of dout: the input gradient as their convolution with the mirrored
     weights, the weights' as the gradient of that convolution by its own weights, with x in the place of the cotangent.
-    Measured here: 0.7 to 0.9 of the time of one after the other (`docs/performance.md`).
+    Measured here: 0.6 to 0.95 of the time of one after the other, where it is done (`_is_joint_dear`).
     """
     seen, by_winograd = _joint_way(x.shape, dout.shape, w.shape, (dout.dtype, w.dtype, x.dtype), window, groups, method)
     if seen is None:
@@ -134,7 +139,37 @@ def _joint_way(x: Shape, dout: Shape, w: Shape, dtypes: tuple[DType, ...], windo
         return None, False
     [phase] = phases(window)
     turned = (*w[:2], w[3] // groups, w[2] * groups)
-    return phase.window, _by_winograd("conv2d_grads", method, x[0], phase.window, turned, groups, dtypes)
+    if _by_winograd("conv2d_grads", method, x[0], phase.window, turned, groups, dtypes):
+        return phase.window, True
+    if groups == 1 and _is_joint_dear(x[0], window, phase.window, w, turned, dtypes):
+        return None, False
+    return phase.window, False
+
+
+def _is_joint_dear(images: int, window: Window, seen: Window, w: Shape, turned: Shape,
+                   dtypes: tuple[DType, ...]) -> bool:
+    """Whether im2col's gradients take about as long one after the other as both at once, over the window `seen`.
+
+    To use the columns of the cotangent twice saves those of x. But there are more of them where the input has more
+    pixels than the output, and they are longer where it has fewer channels.
+    """
+    both = im2col.nanoseconds(images, seen, turned) + im2col.nanoseconds(images, seen, turned, copied=False)
+    by_col2im = col2im.fits(window, w, 1, np.result_type(*dtypes))
+    each = col2im.nanoseconds(images, window, w) if by_col2im else im2col.nanoseconds(images, seen, turned)
+    return both > _CLEARLY * (each + im2col.nanoseconds(images, window, w))
+
+
+@remembered
+def _by_col2im(images: int, window: Window, w: Shape, groups: int, dtypes: tuple[DType, ...], method: str) -> bool:
+    """Whether the input gradient is made by `col2im`, and not by convolutions of the output gradient."""
+    if not col2im.fits(window, w, groups, np.result_type(*dtypes)):
+        return False
+    kinds = [(phase.window, (*phase.window.kernel, w[3], w[2])) for phase in phases(window)]
+    if any(_by_winograd("conv2d_input_grad", method, images, seen, turned, 1, dtypes) for seen, turned in kinds
+           if method == "auto"):
+        return False
+    convolved = sum(im2col.nanoseconds(images, seen, turned) for seen, turned in kinds)
+    return col2im.nanoseconds(images, window, w) < _CLEARLY * convolved
 
 
 def _by_winograd(op: str, method: str, images: int, window: Window, w_shape: Shape, groups: int,

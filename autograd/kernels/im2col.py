@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from .bands import banded, block_of, from_band, in_blocks, nanoseconds
+from .bands import banded, block_of, from_band, in_blocks, nanoseconds_of_pixel
 from .blas import SMALL_PRODUCT, one_blas_thread
 from .channels import in_each_row
 from .chunks import Chunk, Kind, Plan, Step, cut
@@ -33,7 +33,7 @@ from .padded import Padded
 from .threads import share
 from .window import Window
 
-__all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_plan", "conv2d_weight_grad"]
+__all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_plan", "conv2d_weight_grad", "nanoseconds"]
 
 Array = np.ndarray[Any, Any]
 
@@ -122,6 +122,12 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
     plan.run(work, range(len(parts)))
     band = plan.weights_back(lanes.total())
     return from_band(band, window, plan.block).astype(plan.result, copy=False)
+
+
+def nanoseconds(images: int, window: Window, w_shape: tuple[int, ...], copied: bool = True) -> float:
+    """About what a convolution of one group takes on one core; without the copies where columns are there already."""
+    block = block_of(images, window, w_shape, groups=1)
+    return images * prod(window.out) * nanoseconds_of_pixel(window, w_shape, block, copied)
 
 
 class _Plan(Plan):
@@ -225,7 +231,7 @@ _plan = lru_cache(maxsize=1024)(_Plan)
 
 def _is_shared(images: int, window: Window, w_shape: tuple[int, ...]) -> bool:
     """Whether the work is worth several threads."""
-    return images * prod(window.out) * nanoseconds(window, w_shape) >= _LEAST_SHARED
+    return images * prod(window.out) * nanoseconds_of_pixel(window, w_shape) >= _LEAST_SHARED
 
 
 def _row_bytes(window: Window, channels: int, dtype: np.dtype[Any]) -> int:

@@ -2,8 +2,8 @@
 
 With x and w as the two arguments of a bilinear map `conv2d`, its input gradient is bilinear in (dout, w)
 and its weight gradient in (x, dout); each rule below is one of the three again, so they are closed under
-differentiation. Where both gradients are wanted, `conv2d_grads` writes the windows of dout once for both: 0.7 to 0.9 of
-the time.
+differentiation. Where both gradients are wanted, `conv2d_grads` writes the windows of dout once for both if that is
+faster.
 
 Images are NHWC, weights (KH, KW, C / groups, O). `stride` and `dilation` are an int or a pair; `padding`
 is an int, a pair, "valid", or "same" (TensorFlow's: out = ceil(in / stride), the odd pixel at the end). `method` is

@@ -518,12 +518,12 @@ def test_a_thousand_uses_of_a_leaf_make_one_gradient_array(traced):
 # ---------------------------------------------------------------------- scratch memory of convolutions
 
 
-def conv2d_scratch(traced, images: int, stride: int, kernel: int, method: str) -> dict[str, float]:
-    """The megabytes that each of the three kernels takes at most beyond its results, at its second call."""
+def conv2d_scratch(traced, images: int, stride: int, kernel: int, method: str, channels: int) -> dict[str, float]:
+    """The megabytes that each of the kernels takes at most beyond its results, at its second call."""
     window = resolve("conv2d", (32, 32), kernel, stride, kernel // 2)
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((images, 32, 32, 32), np.float32)
-    w = rng.standard_normal((kernel, kernel, 32, 32), np.float32)
+    x = rng.standard_normal((images, 32, 32, channels), np.float32)
+    w = rng.standard_normal((kernel, kernel, channels, 32), np.float32)
     dout = rng.standard_normal((images, *window.out, 32), np.float32)
     settings = window, 1, method
     calls = {
@@ -544,13 +544,14 @@ def conv2d_scratch(traced, images: int, stride: int, kernel: int, method: str) -
     return found
 
 
-@pytest.mark.parametrize(("stride", "kernel", "method"), [
-    (1, 3, "im2col"), (1, 3, "winograd"), (2, 3, "auto"), (2, 1, "auto"), (3, 5, "auto"),
+@pytest.mark.parametrize(("stride", "kernel", "method", "channels"), [
+    (1, 3, "im2col", 32), (1, 3, "winograd", 32), (2, 3, "auto", 32), (2, 1, "auto", 32), (3, 5, "auto", 32),
+    (2, 5, "auto", 4),
 ])
 def test_the_scratch_memory_of_a_convolution_and_its_gradients_does_not_grow_with_the_batch(
-        traced, stride, kernel, method, monkeypatch):
+        traced, stride, kernel, method, channels, monkeypatch):
     monkeypatch.setattr(conv, "_PIECE_BYTES", 1 << 18)
-    few, many = (conv2d_scratch(traced, images, stride, kernel, method) for images in (64, 256))
+    few, many = (conv2d_scratch(traced, images, stride, kernel, method, channels) for images in (64, 256))
     for name, megabytes in many.items():
         assert megabytes <= few[name] + 1, (name, few, many)  # views and steps take some kilobytes
 

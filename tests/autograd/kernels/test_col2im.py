@@ -1,0 +1,107 @@
+"""The input gradient by one product and sums, against plain loops, and where it is chosen."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autograd as ag
+from autograd.kernels import col2im, conv
+from autograd.kernels.window import resolve
+from tests.autograd.kernels.test_conv import arrays, convolutions, naive
+
+FLOAT = np.dtype(np.float32)
+
+LENET = (64, 14, 14, 6), (5, 5, 6, 16), 1, 0
+CAFFE_LENET = (64, 12, 12, 20), (5, 5, 20, 50), 1, 0
+STRIDED = (32, 32, 32, 3), (3, 3, 3, 16), 2, 1
+
+
+def at(x_shape, w_shape, stride, padding):
+    """The window of a convolution, and the shape of its output."""
+    window = resolve("conv2d", x_shape[1:3], w_shape[:2], stride, padding)
+    return window, (x_shape[0], *window.out, w_shape[3])
+
+
+@given(convolutions().filter(lambda drawn: col2im.fits(drawn[0], drawn[2][1], drawn[1], FLOAT)),
+       st.sampled_from([np.float32, np.float64]), st.data())
+def test_it_equals_the_loops_for_blocks_and_chunks_of_any_size(convolution, dtype, data):
+    window, groups, shapes = convolution
+    x, w, dout = arrays(shapes, dtype)
+    _, expected, _ = naive(x, w, dout, window, groups)
+    block = data.draw(st.sampled_from([n for n in range(1, window.out[1] + 1) if window.out[1] % n == 0]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(col2im, "_block_of", lambda *given: block)
+        patch.setattr(col2im, "_CHUNK_BYTES", data.draw(st.sampled_from([1, 2000])))
+        col2im._plan.cache_clear()
+        got = col2im.conv2d_input_grad(dout, w, window)
+    col2im._plan.cache_clear()
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(("x_shape", "w_shape", "stride", "padding"), [LENET, CAFFE_LENET, STRIDED])
+def test_it_is_chosen_where_the_input_has_few_channels_and_is_right_there(x_shape, w_shape, stride, padding):
+    window, out_shape = at(x_shape, w_shape, stride, padding)
+    x, w, dout = arrays([x_shape, w_shape, out_shape], np.float32)
+    assert conv._by_col2im(len(x), window, w.shape, 1, (FLOAT, FLOAT), "auto")
+    dx = conv.conv2d_input_grad(dout, w, window)
+    both = conv.conv2d_grads(x, dout, w, window)
+    # exact, for the sums are of small whole numbers
+    total = np.vdot(conv.conv2d(x, w, None, window).astype(float), dout)
+    assert np.vdot(dx.astype(float), x) == np.vdot(both[0].astype(float), x) == total
+    assert np.vdot(both[1].astype(float), w) == total
+    np.testing.assert_array_equal(both[0], dx)
+
+
+@pytest.mark.parametrize(("x_shape", "w_shape", "stride", "padding"), [
+    ((32, 32, 32, 16), (3, 3, 16, 16), 1, 1),  # as many channels as outputs
+    ((32, 16, 16, 64), (3, 3, 64, 16), 1, 1),  # more of them
+    ((64, 32, 32, 64), (3, 3, 64, 128), 1, 1),  # Winograd
+    ((1, 14, 14, 6), (5, 5, 6, 16), 1, 0),  # one image: calls of NumPy take longer than their work
+    ((8, 512, 512, 6), (5, 5, 6, 16), 1, 0),  # an image of products would not stay in the cache
+])
+def test_it_is_not_chosen_elsewhere(x_shape, w_shape, stride, padding):
+    window, _ = at(x_shape, w_shape, stride, padding)
+    assert not conv._by_col2im(x_shape[0], window, w_shape, 1, (FLOAT, FLOAT), "auto")
+
+
+@pytest.mark.parametrize(("x_shape", "w_shape", "padding", "jointly"), [
+    ((32, 32, 32, 16), (3, 3, 16, 16), 1, True),
+    ((32, 16, 16, 64), (3, 3, 64, 16), 1, True),
+    ((64, 14, 14, 6), (5, 5, 6, 16), 0, False),
+    ((32, 16, 16, 16), (3, 3, 16, 64), 1, False),
+])
+def test_both_gradients_come_from_the_cotangents_windows_unless_these_are_more(x_shape, w_shape, padding, jointly):
+    window, out_shape = at(x_shape, w_shape, 1, padding)
+    seen, by_winograd = conv._joint_way(x_shape, out_shape, w_shape, (FLOAT,) * 3, window, 1, "auto")
+    assert (seen is not None, by_winograd) == (jointly, False)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.complex64, np.int64])
+def test_other_dtypes_groups_gaps_between_taps_and_single_taps_do_not_fit(dtype):
+    window, _ = at(*LENET)
+    assert col2im.fits(window, LENET[1], 1, FLOAT)
+    assert not col2im.fits(window, LENET[1], 1, np.dtype(dtype))
+    assert not col2im.fits(window, (5, 5, 3, 16), 2, FLOAT)
+    assert not col2im.fits(resolve("conv2d", (14, 14), 3, 1, 0, (1, 2)), (3, 3, 6, 16), 1, FLOAT)
+    assert not col2im.fits(resolve("conv2d", (14, 14), 1, 1, 0), (1, 1, 6, 16), 1, FLOAT)
+
+
+@given(st.integers(1, 9), st.sampled_from([LENET, STRIDED]))
+@settings(max_examples=20)
+def test_it_has_the_same_bits_for_any_number_of_threads(images, setting):
+    window, (_, *out) = at(*setting)
+    rng = np.random.default_rng(images)
+    dout, w = (rng.standard_normal(shape, dtype=np.float32) for shape in ((images, *out), setting[1]))
+    before = ag.get_num_threads()
+    results = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(col2im, "_CHUNK_BYTES", 1)
+        col2im._plan.cache_clear()
+        for n in (1, 2, 3):
+            ag.set_num_threads(n)
+            results.append(col2im.conv2d_input_grad(dout, w, window).tobytes())
+    col2im._plan.cache_clear()
+    ag.set_num_threads(before)
+    assert results[0] == results[1] == results[2]
