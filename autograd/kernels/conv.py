@@ -1,19 +1,21 @@
 """2-D convolution and its gradients: checks shapes and chooses the way.
 
-There are two: `im2col`, for everything, and `winograd`, for 3x3 kernels of stride 1 in float32; im2col's input gradient
-may be made by `col2im`. The choice depends on shapes and dtypes alone, never on timing or the number of threads, so the
-same call gives the same bits.
+There are two: `im2col`, for everything, and `winograd`, for 3x3 kernels of stride 1 in float32. The input gradient is a
+convolution of either way, with a stride of blocks or phases of pixels (`subpixel`, `phases`), or a product and sums
+(`col2im`). The choice depends on shapes and dtypes alone, never on timing or the number of threads, so the same call
+gives the same bits.
 
 Arrays are NHWC, weights (KH, KW, C / groups, O). All is linear: complex numbers are not conjugated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from . import col2im, im2col, winograd
+from . import col2im, im2col, subpixel, winograd
 from .chunks import even
 from .phases import phases
 from .remembered import remembered
@@ -27,7 +29,8 @@ Shape = tuple[int, ...]
 Kind = tuple[Shape, DType]
 
 _CLEARLY = 0.9  # of the other way's time by the kernels' own figures, which are good to a fifth
-_PIECE_BYTES = 1 << 21  # of an input gradient that are made at a time, where a stride scatters its pixels
+_HANDOVER = 60_000  # nanoseconds that a convolution costs more than its work
+_PIECE_BYTES = 1 << 21  # see `_pieces`
 
 METHODS = ("auto", "im2col", "winograd")
 
@@ -79,12 +82,29 @@ def conv2d_input_grad(dout: Array, w: Array, window: Window, groups: int = 1, me
     if window.stride == (1, 1) and phases(window):
         [phase] = phases(window)  # all pixels
         return conv2d(dout[:, *phase.seen], _mirror(w, groups), None, phase.window, groups, method)
+    return _strided_input_grad(dout, w, window, groups, method)
+
+
+def _strided_input_grad(dout: Array, w: Array, window: Window, groups: int, method: str) -> Array:
+    """Of all pixels at once, or of those of each phase; 0 for pixels that no output sees."""
     dx = np.zeros((len(dout), *window.size, w.shape[2] * groups), np.result_type(dout, w))
+    found = _blocks(len(dout), window, w.shape, groups)
+    if found:
+        weights = subpixel.weights(w, found)
+        for images in _pieces(dx):
+            outs = conv2d(dout[images, *found.seen], weights, None, found.window, 1, method)
+            subpixel.lay_out(outs, found, dx[images])
+        return dx
     for phase in phases(window):
         mirrored, pixels = _mirror(w[phase.taps], groups), dx[:, *phase.pixels]
-        for images in even(len(dout), max(_PIECE_BYTES // max(pixels[:1].nbytes, 1), 1)):
+        for images in _pieces(pixels):
             pixels[images] = conv2d(dout[images, *phase.seen], mirrored, None, phase.window, groups, method)
     return dx
+
+
+def _pieces(dx: Array) -> Iterator[slice]:
+    """Images whose gradients are made at a time: so what is made before it is copied does not grow with the batch."""
+    return even(len(dx), max(_PIECE_BYTES // max(dx[:1].nbytes, 1), 1))
 
 
 def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1, method: str = "auto") -> Array:
@@ -161,15 +181,31 @@ def _is_joint_dear(images: int, window: Window, seen: Window, w: Shape, turned: 
 
 @remembered
 def _by_col2im(images: int, window: Window, w: Shape, groups: int, dtypes: tuple[DType, ...], method: str) -> bool:
-    """Whether the input gradient is made by `col2im`, and not by convolutions of the output gradient."""
-    if not col2im.fits(window, w, groups, np.result_type(*dtypes)):
+    """Whether the input gradient is made by `col2im`, and not by a convolution of the output gradient."""
+    if not phases(window) or not col2im.fits(window, w, groups, np.result_type(*dtypes)):
         return False
-    kinds = [(phase.window, (*phase.window.kernel, w[3], w[2])) for phase in phases(window)]
-    if any(_by_winograd("conv2d_input_grad", method, images, seen, turned, 1, dtypes) for seen, turned in kinds
-           if method == "auto"):
+    [phase] = phases(window)  # all pixels
+    turned = (*w[:2], w[3], w[2])
+    if _by_winograd("conv2d_input_grad", method, images, phase.window, turned, groups, dtypes):
         return False
-    convolved = sum(im2col.nanoseconds(images, seen, turned) for seen, turned in kinds)
-    return col2im.nanoseconds(images, window, w) < _CLEARLY * convolved
+    return col2im.nanoseconds(images, window, w) < _CLEARLY * im2col.nanoseconds(images, phase.window, turned)
+
+
+@remembered
+def _blocks(images: int, window: Window, w: Shape, groups: int) -> subpixel.Blocks | None:
+    """The way by `subpixel` of an input gradient with a stride; None where phases one by one take less time."""
+    found = subpixel.blocks(window) if groups == 1 else None
+    if found is None:
+        return None
+    pixels, channels = images * prod(window.size), w[2]
+    turned = (*found.window.kernel, w[3], prod(window.stride) * channels)
+    # what a convolution gives is copied to its pixels, 8 ns each run and 0.4 ns each number
+    at_once = im2col.nanoseconds(images, found.window, turned) + pixels * (8 / window.stride[1] + 0.4 * channels)
+    one_by_one = pixels * (8 + 0.4 * channels) - _HANDOVER + sum(
+        im2col.nanoseconds(images, phase.window, (*phase.window.kernel, w[3], channels)) + _HANDOVER
+        for phase in phases(window)
+    )
+    return found if at_once < one_by_one else None
 
 
 def _by_winograd(op: str, method: str, images: int, window: Window, w_shape: Shape, groups: int,
