@@ -11,14 +11,14 @@ from .channels import sums
 
 __all__ = ["total"]
 
-_MANY = 4096  # elements from which it is worth its calls
+_MANY = 2048  # rows from which it is worth its calls: np.sum takes 25 ns for a short one, these some 50 us
 
 
 def total(x: np.ndarray, axis: Any = None, keepdims: Any = False) -> Any:
-    """np.sum(x, axis, keepdims), faster over leading axes and exact enough in float16.
+    """np.sum(x, axis, keepdims), faster over long leading axes and exact enough in float16.
 
-    Over leading axes (a bias gradient) rows are added several at a time, and in several threads, where np.sum adds
-    short rows one by one: a fifth to a twentieth of its time. float16 is added in float32: alone it stops counting at
+    Over many leading elements (the bias gradient of a convolution) rows are added several at a time, and in several
+    threads, where np.sum adds short rows one by one: a half to an eighth of its time. float16 is added in float32: alone it stops counting at
     2048.
 
     >>> total(np.ones((2, 3)), axis=0)
@@ -28,8 +28,9 @@ def total(x: np.ndarray, axis: Any = None, keepdims: Any = False) -> Any:
         return np.sum(x, axis=axis, dtype=np.float32, keepdims=keepdims).astype(np.float16)
     n = len(axis) if isinstance(axis, tuple) else 1
     leads = axis == 0 or axis == tuple(range(n))
-    if not leads or x.ndim <= n or x.size < _MANY or x.dtype.kind not in "fc" or not x.flags.c_contiguous:
+    rows = prod(x.shape[:n])
+    if not leads or x.ndim <= n or rows < _MANY or x.dtype.kind not in "fc" or not x.flags.c_contiguous:
         return np.sum(x, axis=axis, keepdims=keepdims)
     kept = x.shape[n:]
-    out = sums(x.reshape(prod(x.shape[:n]), prod(kept)))  # (N, H, W, C) -> (N*H*W, C)
+    out = sums(x.reshape(rows, prod(kept)))  # (N, H, W, C) -> (N*H*W, C)
     return out.reshape((1,) * n + kept if keepdims else kept)  # (C,) -> the axes that are left
