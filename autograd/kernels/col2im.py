@@ -45,6 +45,7 @@ def fits(window: Window, w_shape: tuple[int, ...], groups: int, dtype: np.dtype[
         and window.stride == (1, 1)
         and window.dilation[1] == 1
         and window.kernel != (1, 1)
+        and min(w_shape) > 0
         and dtype in (np.float32, np.float64)
         and prod(window.out) * prod(w_shape[:3]) * dtype.itemsize <= _CHUNK_BYTES
     )
@@ -53,7 +54,8 @@ def fits(window: Window, w_shape: tuple[int, ...], groups: int, dtype: np.dtype[
 def conv2d_input_grad(dout: Array, w: Array, window: Window) -> Array:
     """The gradient of sum(dout * conv2d(x, w)) with respect to x, for what `fits`.
 
-    dout (N, OH, OW, O), w (KH, KW, C, O) -> (N, H, W, C), where (H, W) is the window's size.
+    dout (N, OH, OW, O), w (KH, KW, C, O) -> (N, H, W, C), where (H, W) is the window's size. Products that would go to
+    padding are made as well, and may warn of an overflow.
 
     >>> from autograd.kernels.window import resolve
     >>> window = resolve("conv2d", size=(3, 3), kernel=2, stride=1, padding=0)
@@ -64,7 +66,6 @@ def conv2d_input_grad(dout: Array, w: Array, window: Window) -> Array:
     """
     dtype = np.result_type(dout, w)
     plan = _plan(len(dout), window, w.shape, dtype)
-    outs = np.ascontiguousarray(dout, dtype)
     # (KH, taps, C, block*O) -> (KH*taps*C, block*O) -> (block*O, KH*taps*C)
     weights = banded(w.astype(dtype, copy=False), plan.window, plan.block).reshape(plan.numbers, -1).T
     dx = np.zeros((len(dout), window.size[0], window.size[1] * w.shape[2]), dtype)
@@ -72,21 +73,22 @@ def conv2d_input_grad(dout: Array, w: Array, window: Window) -> Array:
     def work(pieces: Iterator[slice]) -> None:
         with Scratch() as scratch:
             for images in pieces:
-                blocks = outs[images].reshape(-1, len(weights))  # (n, OH, OW, O) -> (n*OH*OW/block, block*O)
+                seen = np.ascontiguousarray(dout[images], dtype)
+                blocks = seen.reshape(-1, len(weights))  # (n, OH, OW, O) -> (n*OH*OW/block, block*O)
                 product = scratch.array("products", (len(blocks), plan.numbers), dtype)
                 np.matmul(blocks, weights, out=product)
                 # (n*OH*OW/block, KH*taps*C) -> (n, OH, OW/block, KH, taps*C)
-                seen = product.reshape(-1, *plan.seen)
+                by_place = product.reshape(-1, *plan.places)
                 part = dx[images]
                 for step in plan.steps:
                     target = part[:, step.rows, step.columns]
-                    target += seen[:, step.outputs, step.block, step.tap, step.run]
+                    target += by_place[:, step.outputs, step.block, step.tap, step.run]
 
     share(work, plan.pieces, blas=True)
     return dx.reshape(len(dout), *window.size, w.shape[2])  # (N, H, W*C) -> (N, H, W, C)
 
 
-def nanoseconds(images: int, window: Window, w_shape: tuple[int, ...], itemsize: int = 4) -> float:
+def nanoseconds(images: int, window: Window, w_shape: tuple[int, ...], itemsize: int) -> float:
     """About what it takes on one core."""
     return _nanoseconds(images, window, w_shape, itemsize, _block_of(images, window, w_shape, itemsize))
 
@@ -131,7 +133,7 @@ class _Plan:
 
     block    so many outputs of a row are taken as the channels of one, by a `window` that is wider
     numbers  in the product of a block, KH*taps*C
-    seen     (OH, OW/block, KH, taps*C), those of an image by their places
+    places   (OH, OW/block, KH, taps*C), of those of an image
     """
 
     def __init__(self, images: int, window: Window, w_shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -139,11 +141,11 @@ class _Plan:
         self.block = _block_of(images, window, w_shape, dtype.itemsize)
         self.window = in_blocks(window, self.block)
         self.numbers = kh * self.window.kernel[1] * channels
-        self.seen = (*self.window.out, kh, self.window.kernel[1] * channels)
+        self.places = (*self.window.out, kh, self.window.kernel[1] * channels)
         self.steps = tuple(_steps(self.window, channels))
-        image_bytes = prod(self.seen) * dtype.itemsize
+        image_bytes = prod(self.places) * dtype.itemsize
         most = max(_CHUNK_BYTES // max(image_bytes, 1), 1)
-        if nanoseconds(images, window, w_shape, dtype.itemsize) >= _LEAST_SHARED:
+        if _nanoseconds(images, window, w_shape, dtype.itemsize, self.block) >= _LEAST_SHARED:
             most = max(min(most, images // 2), 1)  # two chunks at least, for two threads
         self.pieces = list(even(images, most))
 

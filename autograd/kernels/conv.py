@@ -1,9 +1,9 @@
 """2-D convolution and its gradients: checks shapes and chooses the way.
 
-There are two: `im2col`, for everything, and `winograd`, for 3x3 kernels of stride 1 in float32. The input gradient is a
-convolution of either way, with a stride of blocks or phases of pixels (`subpixel`, `phases`), or a product and sums
-(`col2im`). The choice depends on shapes and dtypes alone, never on timing or the number of threads, so the same call
-gives the same bits.
+A convolution is computed by `im2col`, or in float32, for 3x3 kernels of stride 1, by `winograd`. An input gradient is
+a convolution, too; with a stride one for each of the `phases` of its pixels, or one for all (`subpixel`). im2col's
+without a stride may also be a product and sums (`col2im`). The choice depends on shapes and dtypes alone, never on
+timing or the number of threads, so the same call gives the same bits.
 
 Arrays are NHWC, weights (KH, KW, C / groups, O). All is linear: complex numbers are not conjugated.
 """
@@ -29,7 +29,8 @@ Shape = tuple[int, ...]
 Kind = tuple[Shape, DType]
 
 _CLEARLY = 0.9  # of the other way's time by the kernels' own figures, which are good to a fifth
-_HANDOVER = 60_000  # nanoseconds that a convolution costs more than its work
+_HANDOVER = 60_000  # nanoseconds that a convolution takes beside its work: Python, and a second thread that begins
+_MOST_BYTES = 1 << 24  # of an image whose gradient is made at once: before it is laid out, it is there a second time
 _PIECE_BYTES = 1 << 21  # see `_pieces`
 
 METHODS = ("auto", "im2col", "winograd")
@@ -86,13 +87,17 @@ def conv2d_input_grad(dout: Array, w: Array, window: Window, groups: int = 1, me
 
 
 def _strided_input_grad(dout: Array, w: Array, window: Window, groups: int, method: str) -> Array:
-    """Of all pixels at once, or of those of each phase; 0 for pixels that no output sees."""
-    dx = np.zeros((len(dout), *window.size, w.shape[2] * groups), np.result_type(dout, w))
-    found = _blocks(len(dout), window, w.shape, groups)
+    """Of all pixels at once, or of those of each phase; for pixels that no output sees 0.
+
+    At once, a cotangent that is infinite or NaN makes pixels beside those that it is of NaN, too.
+    """
+    dtype = np.result_type(dout, w)
+    dx = np.zeros((len(dout), *window.size, w.shape[2] * groups), dtype)
+    found = _blocks(len(dout), window, w.shape, groups, dtype.itemsize)
     if found:
-        weights = subpixel.weights(w, found)
+        kernel = subpixel.weights(w, found)
         for images in _pieces(dx):
-            outs = conv2d(dout[images, *found.seen], weights, None, found.window, 1, method)
+            outs = conv2d(dout[images, *found.seen], kernel, None, found.window, 1, "im2col")
             subpixel.lay_out(outs, found, dx[images])
         return dx
     for phase in phases(window):
@@ -129,7 +134,7 @@ def conv2d_grads(x: Array, dout: Array, w: Array, window: Window, groups: int = 
     x (N, H, W, C), dout (N, OH, OW, O), w (KH, KW, C / groups, O) -> those of x and w. Raises ValueError if the shapes
     do not fit each other and the window, or the method does not fit them.
 
-    For stride 1 both come from the same windows of dout: the input gradient as their convolution with the mirrored
+    For stride 1 both may come from the same windows of dout: the input gradient as their convolution with the mirrored
     weights, the weights' as the gradient of that convolution by its own weights, with x in the place of the cotangent.
     Measured here: 0.6 to 0.95 of the time of one after the other, where it is done (`_is_joint_dear`).
     """
@@ -174,35 +179,40 @@ def _is_joint_dear(images: int, window: Window, seen: Window, w: Shape, turned: 
     pixels than the output, and they are longer where it has fewer channels.
     """
     both = im2col.nanoseconds(images, seen, turned) + im2col.nanoseconds(images, seen, turned, copied=False)
-    by_col2im = col2im.fits(window, w, 1, np.result_type(*dtypes))
-    each = col2im.nanoseconds(images, window, w) if by_col2im else im2col.nanoseconds(images, seen, turned)
+    itemsize = np.result_type(*dtypes).itemsize
+    by_col2im = _by_col2im(images, window, w, 1, dtypes, "im2col")
+    each = col2im.nanoseconds(images, window, w, itemsize) if by_col2im else im2col.nanoseconds(images, seen, turned)
     return both > _CLEARLY * (each + im2col.nanoseconds(images, window, w))
 
 
 @remembered
 def _by_col2im(images: int, window: Window, w: Shape, groups: int, dtypes: tuple[DType, ...], method: str) -> bool:
     """Whether the input gradient is made by `col2im`, and not by a convolution of the output gradient."""
-    if not phases(window) or not col2im.fits(window, w, groups, np.result_type(*dtypes)):
+    dtype = np.result_type(*dtypes)
+    if not col2im.fits(window, w, groups, dtype) or not phases(window):
         return False
     [phase] = phases(window)  # all pixels
     turned = (*w[:2], w[3], w[2])
     if _by_winograd("conv2d_input_grad", method, images, phase.window, turned, groups, dtypes):
         return False
-    return col2im.nanoseconds(images, window, w) < _CLEARLY * im2col.nanoseconds(images, phase.window, turned)
+    time = col2im.nanoseconds(images, window, w, dtype.itemsize)
+    return time < _CLEARLY * im2col.nanoseconds(images, phase.window, turned)
 
 
 @remembered
-def _blocks(images: int, window: Window, w: Shape, groups: int) -> subpixel.Blocks | None:
+def _blocks(images: int, window: Window, w: Shape, groups: int, itemsize: int) -> subpixel.Blocks | None:
     """The way by `subpixel` of an input gradient with a stride; None where phases one by one take less time."""
     found = subpixel.blocks(window) if groups == 1 else None
-    if found is None:
+    channels, outputs = w[2:]
+    if found is None or prod(window.size) * channels * itemsize > _MOST_BYTES:
         return None
-    pixels, channels = images * prod(window.size), w[2]
-    turned = (*found.window.kernel, w[3], prod(window.stride) * channels)
     # what a convolution gives is copied to its pixels, 8 ns each run and 0.4 ns each number
-    at_once = im2col.nanoseconds(images, found.window, turned) + pixels * (8 / window.stride[1] + 0.4 * channels)
-    one_by_one = pixels * (8 + 0.4 * channels) - _HANDOVER + sum(
-        im2col.nanoseconds(images, phase.window, (*phase.window.kernel, w[3], channels)) + _HANDOVER
+    turned = (*found.window.kernel, outputs, prod(window.stride) * channels)
+    runs = images * prod(found.window.out) * window.stride[0]
+    at_once = im2col.nanoseconds(images, found.window, turned) + runs * (8 + 0.4 * window.stride[1] * channels)
+    one_by_one = -_HANDOVER + sum(
+        im2col.nanoseconds(images, phase.window, (*phase.window.kernel, outputs, channels))
+        + images * prod(phase.window.out) * (8 + 0.4 * channels) + _HANDOVER
         for phase in phases(window)
     )
     return found if at_once < one_by_one else None

@@ -57,7 +57,7 @@ def conv2d(x: Array, w: Array, b: Array | None, plan: "_Plan") -> Array:
     """
     weights = plan.weights(w)
     pixels = np.empty((plan.pixels, plan.outputs), plan.result)
-    products = plan.pixels_of(pixels)
+    products = plan.by_group(pixels)
     whole = plan.windows_of(x)
 
     def work(steps: Iterator[Step]) -> None:
@@ -100,7 +100,7 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
     """The gradient by the weights; with `convolve` (w, out) conv2d(x, w) is written to out on the way."""
     shape = (*window.kernel, x.shape[3] // groups, dout.shape[3])
     plan = _plan(len(x), window, shape, groups, np.result_type(x, dout), _LEAST_PIXELS_WEIGHT_GRAD)
-    douts = plan.pixels_of(dout)
+    douts = plan.pixels_of(dout) if dout.flags.c_contiguous else None  # else that would be a copy of all
     product_of = None if convolve is None else (plan.weights(convolve[0]), plan.pixels_of(convolve[1]))
     whole = plan.windows_of(x)
     parts = runs(plan.steps())
@@ -112,7 +112,8 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
             def weigh(step: Step, product: Array) -> None:
                 columns: Taps | _Columns = scratch.views(plan.views, step.kind)
                 seen = columns.of(x, step, whole, scratch)
-                columns.weigh(seen, douts[:, step.pixels].astype(plan.dtype, copy=False), product, scratch)
+                part = plan.pixels_of(dout[step.target]) if douts is None else douts[:, step.pixels]
+                columns.weigh(seen, part.astype(plan.dtype, copy=False), product, scratch)
                 if product_of is not None:
                     columns.times(seen, product_of[0], product_of[1][:, step.pixels], scratch)
 
@@ -202,12 +203,13 @@ class _Plan(Plan):
         return weights.swapaxes(0, 1).reshape(shape)  # (g, KH*KW*C/g, O/g) -> (KH*KW*C/g, g, O/g) -> (KH, KW, C/g, O)
 
     def pixels_of(self, out: Array) -> Array:
-        """(N, OH, OW, O) -> (groups, N*OH*OW/block, block*O/groups), a view of an output or its cotangent.
+        """(n, rows, OW, O) -> `by_group`, of rows of an output or its cotangent; a view where they are contiguous."""
+        pixels = prod(out.shape[:3]) // self.block
+        return self.by_group(out.reshape(pixels, self.outputs))  # (n, rows, OW, O) -> (n*rows*OW/block, block*O)
 
-        For a depthwise convolution (1, N*OH*OW, O).
-        """
-        rows = out.reshape(self.pixels, self.outputs)  # (N, OH, OW, O) -> (N*OH*OW/block, block*O)
-        return _by_group(rows, 1 if self.depthwise else self.groups)
+    def by_group(self, pixels: Array) -> Array:
+        """(M, block*O) -> (groups, M, block*O/groups), a view; for a depthwise convolution (1, M, O)."""
+        return _by_group(pixels, 1 if self.depthwise else self.groups)
 
     def windows_of(self, x: Array) -> Array | None:
         """`view` of x; None where that takes a copy, padded or of the dtype."""

@@ -12,6 +12,7 @@ Shi and others, "Is the deconvolution layer the same as a convolutional layer?",
 """
 
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ class Blocks(NamedTuple):
 
     stride  a block of so many pixels is an output
     seen    of the output gradient
-    window  of stride 1, over what is seen; its output are the blocks
+    window  of stride 1, over what is seen; its outputs are the blocks
     parts   of the kernel, for each phase: its remainder, its taps in `w`, and where they stand, all in rows and columns
     """
 
@@ -50,7 +51,9 @@ class _Axis(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def blocks(window: Window) -> Blocks | None:
-    """The blocks of a window; None where its taps have gaps, and where no output sees a pixel.
+    """The blocks of a window; None where taps have gaps, or a stride is larger than kernel or image.
+
+    A larger stride leaves pixels out, which the phases do not touch.
 
     >>> from autograd.kernels.window import resolve
     >>> found = blocks(resolve("demo", size=(8, 8), kernel=3, stride=2, padding=1))
@@ -58,7 +61,9 @@ def blocks(window: Window) -> Blocks | None:
     ((2, 2), (4, 4), 4)
     """
     ways = phases(window)
-    if window.dilation != (1, 1) or not ways:
+    larger = any(stride > min(kernel, size) for stride, kernel, size in
+                 zip(window.stride, window.kernel, window.size, strict=True))
+    if window.dilation != (1, 1) or larger or not ways:
         return None
     pairs: Any = zip(_along(window, ways, 0), _along(window, ways, 1), strict=True)
     seen, size, kernel, padding, out, first = pairs
@@ -98,17 +103,20 @@ def weights(w: Array, found: Blocks) -> Array:
     for remainder, taps, (rows, columns) in found.parts:
         # (taps, C, O), backwards -> (taps, O, C)
         kernel[rows, columns, :, *remainder] = w[taps][::-1, ::-1].swapaxes(2, 3)
-    return kernel.reshape(*found.window.kernel, outputs, -1)  # (.., O, SH, SW, C) -> (.., O, SH*SW*C)
+    # (.., O, SH, SW, C) -> (.., O, SH*SW*C)
+    return kernel.reshape(*found.window.kernel, outputs, prod(found.stride) * channels)
 
 
 def lay_out(outs: Array, found: Blocks, dx: Array) -> None:
     """Writes blocks (n, ceil(H / SH), ceil(W / SW), SH*SW*C) into dx (n, H, W, C): depth to space."""
-    n, rows, columns, _ = outs.shape
-    (sh, sw), channels = found.stride, dx.shape[3]
-    whole_shape = n, rows * sh, columns * sw, channels
-    whole = dx if dx.shape == whole_shape else np.empty(whole_shape, dx.dtype)
-    by_row = outs.reshape(n, rows, columns, sh, sw * channels)  # (.., SH*SW*C) -> (.., SH, SW*C)
-    # (n, rows*SH, columns*SW, C) -> (n, rows, SH, columns, SW*C), a view, and (n, rows, columns, SH, ..) -> the same
-    np.copyto(whole.reshape(n, rows, sh, columns, sw * channels), by_row.transpose(0, 1, 3, 2, 4))
-    if whole is not dx:
-        dx[...] = whole[:, : dx.shape[1], : dx.shape[2]]
+    (sh, sw), (n, height, width, channels) = found.stride, dx.shape
+    by_row = outs.reshape(*outs.shape[:3], sh, sw * channels)  # (.., SH*SW*C) -> (.., SH, SW*C)
+    whole = width // sw  # blocks that are not cut off by the edge
+    inside = whole * sw * channels
+    for row in range(sh):
+        count = len(range(row, height, sh))
+        target = dx[:, row::sh].reshape(n, count, width * channels)  # (n, count, W, C) -> (n, count, W*C), a view
+        blocks = by_row[:, :count, :, row]
+        # (n, count, whole*SW*C) -> (n, count, whole, SW*C), a view
+        np.copyto(target[:, :, :inside].reshape(n, count, whole, sw * channels), blocks[:, :, :whole])
+        target[:, :, inside:] = blocks[:, :, -1, : width * channels - inside]

@@ -41,7 +41,7 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, method="auto
             where it has 2e-6 of error; "auto" takes that where it is faster, by shapes and dtypes alone: from 32
             channels and 64 tiles of 4x4 outputs on (`docs/performance.md`)
 
-    Where x is infinite or NaN, outputs beside those that see it may be NaN, too.
+    Where x is infinite or NaN, outputs beside those that see it may be NaN, too; so it is with gradients.
 
     Raises ValueError where shapes, stride, padding, dilation, groups or method do not fit, TypeError for other types.
 
@@ -107,7 +107,7 @@ def conv2d_weight_grad(x, dout, w_shape, stride=1, padding=0, dilation=1, groups
 
 @Op(outputs=("dx", "dw"))
 def conv2d_grads(x, dout, w, stride=1, padding=0, dilation=1, groups=1, method="auto"):
-    """Both gradients of conv2d, by its input and by its weights, in less time than one after the other.
+    """Both gradients of conv2d, by its input and by its weights, at once where that is faster.
 
     x (N, H, W, C), dout (N, OH, OW, O), w (KH, KW, C / groups, O) -> (N, H, W, C), (KH, KW, C / groups, O). The rest as
     for conv2d.
@@ -180,7 +180,8 @@ def conv_transpose2d(x: Any, w: Any, b: Any = None, stride: Any = 1, padding: An
     x (N, H, W, C), w (KH, KW, O, C / groups), b (O,) or None -> (N, OH, OW, O) with, for an int or pair `padding`,
     OH = (H - 1) * stride - 2 * padding + dilation * (KH - 1) + 1 + output_padding; for "valid" the same with
     padding 0, for "same" OH = H * stride. `output_padding` (an int or pair, smaller than stride) settles which of the
-    sizes that a convolution would map to H is meant.
+    sizes that a convolution would map to H is meant. Where x is infinite or NaN, outputs beside those that see it may
+    be NaN, too.
 
     Raises ValueError where shapes or settings do not fit.
 

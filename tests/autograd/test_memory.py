@@ -524,7 +524,8 @@ def conv2d_scratch(traced, images: int, stride: int, kernel: int, method: str, c
     rng = np.random.default_rng(0)
     x = rng.standard_normal((images, 32, 32, channels), np.float32)
     w = rng.standard_normal((kernel, kernel, channels, 32), np.float32)
-    dout = rng.standard_normal((images, *window.out, 32), np.float32)
+    # as cotangents are that come from a transposed array
+    dout = rng.standard_normal((images, 32, *window.out), np.float32).transpose(0, 2, 3, 1)
     settings = window, 1, method
     calls = {
         "conv2d": lambda: conv.conv2d(x, w, None, *settings),
@@ -546,7 +547,7 @@ def conv2d_scratch(traced, images: int, stride: int, kernel: int, method: str, c
 
 @pytest.mark.parametrize(("stride", "kernel", "method", "channels"), [
     (1, 3, "im2col", 32), (1, 3, "winograd", 32), (2, 3, "auto", 32), (2, 1, "auto", 32), (3, 5, "auto", 32),
-    (2, 5, "auto", 4),
+    (2, 5, "auto", 4), (1, 5, "auto", 2),
 ])
 def test_the_scratch_memory_of_a_convolution_and_its_gradients_does_not_grow_with_the_batch(
         traced, stride, kernel, method, channels, monkeypatch):

@@ -71,7 +71,8 @@ def test_it_is_chosen_where_the_input_has_few_channels_and_is_right_there(x_shap
     ((64, 32, 32, 64), (3, 3, 64, 128), 1, 1),  # Winograd
     ((64, 14, 14, 6), (5, 5, 6, 16), 2, 0),  # a stride
     ((1, 14, 14, 6), (5, 5, 6, 16), 1, 0),  # one image: calls of NumPy take longer than their work
-    ((8, 512, 512, 6), (5, 5, 6, 16), 1, 0),  # an image of products would not stay in the cache
+    ((8, 512, 512, 1), (3, 3, 1, 64), 1, 0),  # an image of products would not stay in the cache
+    ((64, 14, 14, 0), (5, 5, 0, 16), 1, 0),  # nothing to multiply
 ])
 def test_it_is_not_chosen_elsewhere(x_shape, w_shape, stride, padding):
     window, _ = at(x_shape, w_shape, stride, padding)
@@ -91,29 +92,60 @@ def test_both_gradients_come_from_the_cotangents_windows_unless_these_are_more(x
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.complex64, np.int64])
-def test_other_dtypes_groups_gaps_between_taps_and_single_taps_do_not_fit(dtype):
+def test_other_dtypes_do_not_fit(dtype):
+    window, _ = at(*LENET)
+    assert not col2im.fits(window, LENET[1], 1, np.dtype(dtype))
+
+
+def test_groups_gaps_between_taps_and_single_taps_do_not_fit():
     window, _ = at(*LENET)
     assert col2im.fits(window, LENET[1], 1, FLOAT)
-    assert not col2im.fits(window, LENET[1], 1, np.dtype(dtype))
     assert not col2im.fits(window, (5, 5, 3, 16), 2, FLOAT)
     assert not col2im.fits(resolve("conv2d", (14, 14), 3, 1, 0, (1, 2)), (3, 3, 6, 16), 1, FLOAT)
     assert not col2im.fits(resolve("conv2d", (14, 14), 1, 1, 0), (1, 1, 6, 16), 1, FLOAT)
 
 
-@given(st.integers(1, 9), st.sampled_from([LENET, FEW_CHANNELS]))
-@settings(max_examples=20)
-def test_it_has_the_same_bits_for_any_number_of_threads(images, setting):
+def test_a_method_is_followed_where_a_product_and_sums_would_be_faster_than_im2col():
+    window, _ = at((64, 28, 28, 1), (3, 3, 1, 16), 1, 1)
+    assert conv._by_col2im(64, window, (3, 3, 1, 16), 1, (FLOAT, FLOAT), "im2col")
+    assert not conv._by_col2im(64, window, (3, 3, 1, 16), 1, (FLOAT, FLOAT), "winograd")
+
+
+@pytest.mark.parametrize("dtypes", [(np.float64, np.float32), (np.float32, np.float64), (np.float16, np.float32)])
+@pytest.mark.parametrize("layout", [lambda a: a, lambda a: np.broadcast_to(a[:1], a.shape), lambda a: a[:, ::-1]])
+def test_mixed_dtypes_and_strided_cotangents_give_what_plain_ones_do(dtypes, layout):
+    window, out_shape = at(*LENET)
+    dout, w = arrays([out_shape, LENET[1]])
+    dout = layout(dout)
+    assert conv._by_col2im(len(dout), window, w.shape, 1, tuple(map(np.dtype, dtypes)), "auto")
+    expected = conv.conv2d_input_grad(np.ascontiguousarray(dout), w, window)
+    got = conv.conv2d_input_grad(layout(arrays([out_shape], dtypes[0])[0]), w.astype(dtypes[1]), window)
+    assert got.dtype == np.result_type(*dtypes)
+    np.testing.assert_array_equal(got, expected)
+
+
+@given(st.sampled_from([1, 2, 9, 64]), st.sampled_from([LENET, FEW_CHANNELS]), st.sampled_from([1, 1 << 20]))
+@settings(max_examples=16)
+def test_it_has_the_same_bits_for_any_number_of_threads(images, setting, chunk_bytes):
     window, (_, *out) = at(*setting)
     rng = np.random.default_rng(images)
     dout, w = (rng.standard_normal(shape, dtype=np.float32) for shape in ((images, *out), setting[1]))
     before = ag.get_num_threads()
     results = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(col2im, "_CHUNK_BYTES", 1)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(col2im, "_CHUNK_BYTES", chunk_bytes)
+            for n in (1, 2, 3):
+                ag.set_num_threads(n)
+                col2im._plan.cache_clear()
+                results.append(col2im.conv2d_input_grad(dout, w, window).tobytes())
+    finally:
         col2im._plan.cache_clear()
-        for n in (1, 2, 3):
-            ag.set_num_threads(n)
-            results.append(col2im.conv2d_input_grad(dout, w, window).tobytes())
-    col2im._plan.cache_clear()
-    ag.set_num_threads(before)
+        ag.set_num_threads(before)
     assert results[0] == results[1] == results[2]
+
+
+def test_no_channels_make_an_empty_gradient():
+    window = resolve("conv2d", (14, 14), 5, 1, 0)
+    dx = conv.conv2d_input_grad(np.ones((64, 10, 10, 16), np.float32), np.ones((5, 5, 0, 16), np.float32), window)
+    assert dx.shape == (64, 14, 14, 0)

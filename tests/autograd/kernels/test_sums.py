@@ -35,3 +35,13 @@ def test_leading_axes_are_as_exact_as_numpy(layout):
 
 def test_float16_counts_beyond_2048():
     assert total(np.ones((10_000, 3), np.float16), 0).tolist() == [10_000] * 3
+
+
+def test_many_rows_are_added_in_parts_which_is_more_exact_than_one_by_one():
+    x = np.full((300_000, 3), 0.1, np.float32)
+    np.testing.assert_allclose(total(x, 0), x.astype(np.float64).sum(0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3000, 0), (0, 3), (3000, 0, 2)])
+def test_nothing_adds_up_to_nothing(shape):
+    np.testing.assert_array_equal(total(np.ones(shape, np.float32), 0), np.zeros(shape[1:]))
