@@ -73,7 +73,10 @@ def conv2d_input_grad(dout: Array, w: Array, window: Window) -> Array:
     def work(pieces: Iterator[slice]) -> None:
         with Scratch() as scratch:
             for images in pieces:
-                seen = np.ascontiguousarray(dout[images], dtype)
+                seen = dout[images]
+                if seen.dtype != dtype or not seen.flags.c_contiguous:
+                    seen = scratch.array("seen", seen.shape, dtype)
+                    np.copyto(seen, dout[images])
                 blocks = seen.reshape(-1, len(weights))  # (n, OH, OW, O) -> (n*OH*OW/block, block*O)
                 product = scratch.array("products", (len(blocks), plan.numbers), dtype)
                 np.matmul(blocks, weights, out=product)

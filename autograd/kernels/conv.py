@@ -91,15 +91,16 @@ def _strided_input_grad(dout: Array, w: Array, window: Window, groups: int, meth
 
     At once, a cotangent that is infinite or NaN makes pixels beside those that it is of NaN, too.
     """
-    dtype = np.result_type(dout, w)
-    dx = np.zeros((len(dout), *window.size, w.shape[2] * groups), dtype)
+    shape, dtype = (len(dout), *window.size, w.shape[2] * groups), np.result_type(dout, w)
     found = _blocks(len(dout), window, w.shape, groups, dtype.itemsize)
     if found:
+        dx = np.empty(shape, dtype)
         kernel = subpixel.weights(w, found)
         for images in _pieces(dx):
             outs = conv2d(dout[images, *found.seen], kernel, None, found.window, 1, "im2col")
             subpixel.lay_out(outs, found, dx[images])
         return dx
+    dx = np.zeros(shape, dtype)
     for phase in phases(window):
         mirrored, pixels = _mirror(w[phase.taps], groups), dx[:, *phase.pixels]
         for images in _pieces(pixels):

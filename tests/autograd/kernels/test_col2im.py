@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import autograd as ag
 from autograd.kernels import col2im, conv
 from autograd.kernels.window import resolve
-from tests.autograd.kernels.test_conv import arrays, naive
+from tests.autograd.kernels.test_conv import arrays, naive, pair
 
 FLOAT = np.dtype(np.float32)
 
@@ -26,7 +26,6 @@ def at(x_shape, w_shape, stride, padding):
 @st.composite
 def fitting(draw):
     """The window, and the shapes of x, w and dout, of a convolution that fits."""
-    pair = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))  # noqa: E731
     kernel, dilation = draw(pair(1, 4).filter(lambda pair: pair != (1, 1))), (draw(st.integers(1, 2)), 1)
     size = tuple((k - 1) * d + draw(st.integers(1, 7)) for k, d in zip(kernel, dilation, strict=True))
     window = resolve("conv2d", size, kernel, 1, draw(st.just("same") | st.tuples(pair(0, 5), pair(0, 5))), dilation)

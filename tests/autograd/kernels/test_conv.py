@@ -39,10 +39,14 @@ def whole_batch(x, w, window):
     return np.einsum("nhwcij,ijco->nhwo", windows, w, optimize=True)
 
 
+def pair(low, high):
+    """Pairs of whole numbers from low to high."""
+    return st.tuples(st.integers(low, high), st.integers(low, high))
+
+
 @st.composite
 def convolutions(draw):
     """Shapes and settings of a convolution that fits, with few and many channels, wide and narrow padding."""
-    pair = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))  # noqa: E731
     kernel, stride, dilation = draw(pair(1, 3)), draw(pair(1, 3)), draw(pair(1, 2))
     padding = draw(st.sampled_from(["valid", "same"]) | pair(0, 4) | st.tuples(pair(0, 2), pair(0, 2)))
     span = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]

@@ -10,13 +10,12 @@ from autograd.kernels import depthwise, im2col
 from autograd.kernels.conv import conv2d, conv2d_grads, conv2d_input_grad, conv2d_weight_grad
 from autograd.kernels.memory import Scratch
 from autograd.kernels.window import resolve
-from tests.autograd.kernels.test_conv import all_three, arrays, forget_plans, naive
+from tests.autograd.kernels.test_conv import all_three, arrays, forget_plans, naive, pair
 
 
 @st.composite
 def depthwise_convolutions(draw):
     """Window, groups, and the shapes of x, w and dout: each channel has 1 to 3 kernels."""
-    pair = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))  # noqa: E731
     kernel, stride, dilation = draw(pair(1, 3)), draw(pair(1, 3)), draw(pair(1, 3))
     padding = draw(st.sampled_from(["valid", "same"]) | st.tuples(pair(0, 3), pair(0, 3)))
     size = tuple((k - 1) * d + draw(st.integers(1, 6)) for k, d in zip(kernel, dilation, strict=True))

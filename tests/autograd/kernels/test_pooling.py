@@ -19,6 +19,7 @@ from autograd.kernels.pooling import (
     unpool_taps,
 )
 from autograd.kernels.window import resolve
+from tests.autograd.kernels.test_conv import pair
 
 
 def real_elements(window, oh, ow):
@@ -55,7 +56,6 @@ def naive_avg(x, window, count_include_pad):
 
 @st.composite
 def windows(draw):
-    pair = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))  # noqa: E731
     kernel, stride = draw(pair(1, 4)), draw(pair(1, 4))
     ends = st.tuples(*(st.tuples(st.integers(0, k - 1), st.integers(0, k - 1)) for k in kernel))
     padding = draw(st.sampled_from(["valid", "same"]) | ends)

@@ -7,13 +7,12 @@ from hypothesis import strategies as st
 
 from autograd.kernels import conv, subpixel
 from autograd.kernels.window import resolve
-from tests.autograd.kernels.test_conv import arrays, naive
+from tests.autograd.kernels.test_conv import arrays, naive, pair
 
 
 @st.composite
 def fitting(draw):
     """The window, and the shapes of x, w and dout, of a convolution that has blocks."""
-    pair = lambda low, high: st.tuples(st.integers(low, high), st.integers(low, high))  # noqa: E731
     kernel = draw(pair(1, 5))
     stride = tuple(draw(st.integers(1, min(k, 3))) for k in kernel)
     size = tuple(k + draw(st.integers(0, 6)) for k in kernel)
