@@ -194,7 +194,7 @@ if TYPE_CHECKING:
     from .check import anomaly, gradcheck
     from .show import draw, keep, listing, profile, replay
 
-__getattr__ = loader(__name__, {
+__getattr__, __dir__ = loader(__name__, {
     **dict.fromkeys(("check", "anomaly", "gradcheck"), "check"),
     **dict.fromkeys(("show", "draw", "keep", "listing", "profile", "replay"), "show"),
 })

@@ -147,7 +147,8 @@ class Op:
         self.broadcasts = broadcasts
         self.output_names = outputs
         self._scalars = scalars
-        arguments = inspect.signature(forward).parameters.values()
+        signature = inspect.signature(forward)
+        arguments = signature.parameters.values()
         self._arguments = [a.name for a in arguments if a.kind is a.POSITIONAL_OR_KEYWORD]
         unknown = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.VAR_KEYWORD)]
         if unknown:
@@ -155,6 +156,8 @@ class Op:
         self._variadic = next((a.name for a in arguments if a.kind is a.VAR_POSITIONAL), None)
         self.defaults = {a.name: a.default for a in arguments if a.default is not a.empty}
         self._has_aux = any(a.name == "need_aux" for a in arguments)
+        if self._has_aux:  # what a caller may give
+            self.__signature__ = signature.replace(parameters=[a for a in arguments if a.name != "need_aux"])
         self._keywords = [a.name for a in arguments if a.kind is a.KEYWORD_ONLY and a.name != "need_aux"]
         clash = [name for name in (*self._arguments, self._variadic, *self._keywords, *outputs) if name in _RESERVED]
         if clash:

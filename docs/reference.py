@@ -115,9 +115,7 @@ def _as_function(op: Op) -> Callable:
     def call(*args: Any, **params: Any) -> Any:
         return op(*args, **params)
 
-    signature = inspect.signature(op.forward)
-    public = [parameter for name, parameter in signature.parameters.items() if name != "need_aux"]
-    call.__signature__ = signature.replace(parameters=public)  # type: ignore[attr-defined]
+    call.__signature__ = inspect.signature(op)  # type: ignore[attr-defined]
     return call
 
 
@@ -161,7 +159,7 @@ class _Written(str):
 
 def _written_signature(function: doc.Function, colon: bool) -> str:
     """The signature with its annotations as they are written: ArrayLike, not the twenty types it stands for."""
-    signature = inspect.signature(function.obj)
+    signature = getattr(function.wrapped, "__signature__", None) or inspect.signature(function.obj)  # of an op
     parameters = list(signature.parameters.values())
     if function.name == "__init__":
         parameters, signature = parameters[1:], signature.replace(return_annotation=inspect.Signature.empty)

@@ -20,7 +20,6 @@ from .conv import Conv2d, ConvTranspose2d
 from .dense import Dense
 from .dropout import Dropout
 from .embedding import Embedding
-from .files import load, read_state, save
 from .flatten import Flatten
 from .history import History
 from .module import Module
@@ -28,15 +27,24 @@ from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .randomness import rng
 from .sequential import MLP, Sequential
-from .table import summary
-from .train import evaluate, fit, predict
 
 if TYPE_CHECKING:
     from . import inspection, plot
     from .checking import gradcheck
     from .drawing import draw
+    from .files import load, read_state, save
+    from .table import summary
+    from .train import evaluate, fit, predict
 
-__getattr__ = loader(__name__, {"inspection": "inspection", "plot": "plot", "gradcheck": "checking", "draw": "drawing"})
+__getattr__, __dir__ = loader(__name__, {
+    "inspection": "inspection",
+    "plot": "plot",
+    "gradcheck": "checking",
+    "draw": "drawing",
+    **dict.fromkeys(("load", "read_state", "save"), "files"),
+    "summary": "table",
+    **dict.fromkeys(("evaluate", "fit", "predict"), "train"),
+})
 
 __all__ = [
     "ELU",

@@ -173,6 +173,18 @@ def test_importing_the_packages_loads_numpy_and_nothing_else():
     assert done.stdout.strip() == "[]"
 
 
+def test_parts_that_are_loaded_when_first_used_cost_an_import_nothing_and_are_seen_before():
+    program = (
+        "import sys, numpy; before = set(sys.modules); import autograd, nn; "
+        "slow = {'json', 'zipfile', 'shutil', 'pathlib', 'nn.train', 'nn.plot', 'autograd.show', 'autograd.check'}; "
+        "print(sorted(slow & (set(sys.modules) - before))); "
+        "print([name for package in (autograd, nn) for name in package.__all__ if name not in dir(package)])"
+    )
+    done = run(sys.executable, "-c", program)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["[]", "[]"]
+
+
 def names_in_all(path: Path) -> list[str] | None:
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]

@@ -20,7 +20,6 @@ __all__ = [
     "affine",
     "combine",
     "in_each_row",
-    "is_near_zero",
     "moments",
     "normalize",
     "products",
@@ -34,14 +33,16 @@ _BUFFER = 8192  # numbers in NumPy's buffers (np.getbufsize)
 _LEAST_ROWS = 4  # of that length, else to repeat the vector costs as much as it saves
 _SHORT_BYTES = 2048  # of a shorter row, at the most: see `rows_at_once`
 _SUMMED_WIDTH = 2048  # numbers in a row for sums: 128 rows in a block, so that none adds up more before it is exact
-_DEVIATIONS = 4  # see `is_near_zero`
+_DEVIATIONS = 4  # see `moments`
 
 
-def moments(x: Array) -> tuple[Array, Array]:
-    """The mean and the (biased) variance of each channel: x (M, C) -> (C,) and (C,), of x's dtype.
+def moments(x: Array) -> tuple[Array, Array, bool]:
+    """The mean and the (biased) variance of each channel, and whether the means are near 0.
 
-    From the sums of x and of its squares, which only read, where the means are near 0. Else from those of x less the
-    mean that was found, which the first of them corrects.
+    x (M, C) -> (C,) and (C,), of x's dtype. Near 0 means that no mean is larger than 4 deviations: then what is done to
+    x about 0 in place of about its mean is nearly as exact, some 4 bits are lost at the most, and a walk is saved that
+    writes x - mean. So these are from the sums of x and of its squares, which only read. Else they are from those of x
+    less the mean that was found, which the first of them corrects.
 
     Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983, equations 1.3 and 1.7.
     """
@@ -55,26 +56,21 @@ def moments(x: Array) -> tuple[Array, Array]:
 
     with np.errstate(all="ignore"):  # squares may overflow where centred ones do not
         mean, square = _summed(squares, x.dtype, [x], 2, walks=2) / len(x)
-        var = square - mean * mean
-        if not (np.isfinite(var) & (mean * mean <= _DEVIATIONS**2 * var)).all():
+        squared_mean = mean * mean
+        var = square - squared_mean
+        is_near = bool((np.isfinite(var) & (squared_mean <= _DEVIATIONS**2 * var)).all())
+        if not is_near:
             about = mean.astype(_exact(x.dtype))
             rest, square = _summed(centred_squares, x.dtype, [x], 2, walks=4) / len(x)
-            mean, var = about + rest, square - rest * rest
-        return mean.astype(x.dtype), np.maximum(var, 0).astype(x.dtype)  # below 0 by rounding
+            mean, var = about + rest, np.maximum(square - rest * rest, 0)  # below 0 by rounding
+        return mean.astype(x.dtype), var.astype(x.dtype), is_near
 
 
-def is_near_zero(mean: Array, scale: Array) -> bool:
-    """Whether no mean is larger than 4 deviations, which are 1 / scale: (C,) and (C,).
+def normalize(x: Array, mean: Array, scale: Array, weight: Array, bias: Array, is_near: bool) -> Array:
+    """(x - mean) * scale * weight + bias for each channel: x (M, C), the others (C,) -> (M, C).
 
-    Then what is done to x about 0 in place of about its mean is nearly as exact, some 4 bits are lost at the most, and
-    a walk is saved that writes x - mean.
+    is_near  as x * slope + shift, for means near 0, in a walk less
     """
-    with np.errstate(all="ignore"):  # float16 overflows at 65504
-        return bool((np.abs(mean * scale) <= _DEVIATIONS).all())
-
-
-def normalize(x: Array, mean: Array, scale: Array, weight: Array, bias: Array) -> Array:
-    """(x - mean) * scale * weight + bias for each channel: x (M, C), the others (C,) -> (M, C)."""
 
     def centred(out: Array, x: Array, mean: Array, slope: Array, bias: Array) -> None:
         np.subtract(x, mean, out=out)
@@ -82,7 +78,7 @@ def normalize(x: Array, mean: Array, scale: Array, weight: Array, bias: Array) -
         out += bias
 
     slope = scale * weight
-    if is_near_zero(mean, scale):
+    if is_near:
         return affine(x, slope, bias - mean * slope)
     return _mapped(centred, [x], [mean, slope, bias], walks=3)
 
@@ -97,22 +93,22 @@ def affine(x: Array, scale: Array, shift: Array) -> Array:
     return _mapped(block, [x], [scale, shift], walks=2)
 
 
-def products(g: Array, x: Array, mean: Array, plain: bool) -> tuple[Array, Array]:
+def products(g: Array, x: Array, mean: Array, is_near: bool) -> tuple[Array, Array]:
     """sum(g) and sum(g * (x - mean)) for each channel: g and x (M, C), mean (C,) -> (C,) and (C,).
 
     The sums in the gradients of Ioffe and Szegedy, "Batch Normalization", 2015, section 3.
 
-    plain  as sum(g * x) - mean * sum(g), in a walk that only reads
+    is_near  as sum(g * x) - mean * sum(g), for means near 0, in a walk that only reads
     """
 
     def block(totals: Array, scratch: Scratch, g: Array, x: Array) -> None:
-        factor = x if plain else _less(x, mean, totals.dtype, scratch)
+        factor = x if is_near else _less(x, mean, totals.dtype, scratch)
         np.add.reduce(g, axis=0, dtype=totals.dtype, out=totals[0])
         np.einsum("rk,rk->k", factor, g, out=totals[1], dtype=totals.dtype)
 
     dtype = np.result_type(g, x, mean)
-    total, along = _summed(block, dtype, [g, x], 2, walks=2 if plain else 4)
-    if plain:
+    total, along = _summed(block, dtype, [g, x], 2, walks=2 if is_near else 4)
+    if is_near:
         along -= mean * total
     return total.astype(dtype), along.astype(dtype)
 

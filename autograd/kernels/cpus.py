@@ -2,14 +2,13 @@
 
 import os
 import sys
-from pathlib import Path
 
 __all__ = ["number_of_cpus"]
 
 
 def number_of_cpus() -> int:
     """Those that it may run on, or fewer where a container's quota allows fewer; at least 1."""
-    return max(min(_cpus_to_run_on(), _quota(Path("/sys/fs/cgroup"))), 1)
+    return max(min(_cpus_to_run_on(), _quota("/sys/fs/cgroup")), 1)
 
 
 def _cpus_to_run_on() -> int:
@@ -20,17 +19,21 @@ def _cpus_to_run_on() -> int:
     return os.cpu_count() or 1
 
 
-def _quota(groups: Path) -> int:
+def _quota(groups: str) -> int:
     """The number of CPUs whose time a container may use, rounded up; the largest integer where there is no limit.
 
     Linux's control groups, version 2 and 1. More threads than that are stopped for a part of each tenth of a second.
     """
-    version_1 = groups / "cpu"
-    for files in [(groups / "cpu.max",), (version_1 / "cpu.cfs_quota_us", version_1 / "cpu.cfs_period_us")]:
+    for names in [("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")]:
         try:
-            quota, period = map(int, " ".join(file.read_text() for file in files).split())
+            quota, period = map(int, " ".join(_text(os.path.join(groups, name)) for name in names).split())
         except (OSError, ValueError):  # no such file; "max" in the place of a number
             continue
         if quota > 0 and period > 0:  # version 1 says -1 for no limit
             return -(-quota // period)
     return sys.maxsize
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.read()

@@ -9,7 +9,6 @@ import numpy as np
 from ..kernels import channels as kernel
 from ..kernels import layer_norm as layers
 from ..op import Op
-from ..tensor import value_of
 from .elementwise import refuse_complex, sqrt
 from .reduce import mean, sum, var
 
@@ -17,7 +16,7 @@ __all__ = ["batch_norm", "channel_affine", "channel_products", "channel_sum", "l
 
 
 @Op(outputs=("y", "mean", "var"))
-def batch_norm(x, weight, bias, eps=1e-5):
+def batch_norm(x, weight, bias, eps=1e-5, *, need_aux):
     """Normalizes each channel by its own mean and variance: (x - mean) / sqrt(var + eps) * weight + bias.
 
     x (.., C), weight (C,), bias (C,) -> y (.., C), mean (C,), var (C,); the mean and the (biased)
@@ -39,9 +38,9 @@ def batch_norm(x, weight, bias, eps=1e-5):
     if not x.size:
         raise ValueError(f"batch_norm: x {x.shape} has no elements to take a mean of")
     rows = _rows(x if x.dtype.kind == "f" else x.astype(np.float64))
-    mean, var = kernel.moments(rows)
-    out = kernel.normalize(rows, mean, 1 / np.sqrt(var + eps), weight, bias)
-    return out.reshape(x.shape), mean, var  # (M, C) -> (.., C)
+    mean, var, is_near = kernel.moments(rows)
+    out = kernel.normalize(rows, mean, 1 / np.sqrt(var + eps), weight, bias, is_near)
+    return (out.reshape(x.shape), mean, var), is_near  # (M, C) -> (.., C)
 
 
 @Op
@@ -61,22 +60,22 @@ def channel_affine(x, scale, shift):
 
 channel_affine.vjp(
     lambda g, scale: g * scale,
-    lambda g, x: channel_products(g, x, np.zeros(x.shape[-1:], x.dtype), plain=True)[1],
+    lambda g, x: channel_products(g, x, np.zeros(x.shape[-1:], x.dtype), is_near=True)[1],
     lambda g: sum(g, _leading(g)),
 )
 
 
 @Op(outputs=("total", "along"))
-def channel_products(dy, x, mean, plain=False):
+def channel_products(dy, x, mean, is_near=False):
     """sum(dy) and sum(dy * (x - mean)) over all axes but the last: dy and x (.., C), mean (C,) -> (C,) and (C,).
 
-    plain  the second as sum(dy * x) - mean * sum(dy), which writes no x - mean; for means near 0
+    is_near  the second as sum(dy * x) - mean * sum(dy), which writes no x - mean; for means near 0
 
     >>> import numpy as np
     >>> channel_products(np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]]), np.array([3.0]))
     (array([3.]), array([4.]))
     """
-    return kernel.products(_rows(dy), _rows(x), np.asarray(mean), plain)
+    return kernel.products(_rows(dy), _rows(x), np.asarray(mean), is_near)
 
 
 channel_products.vjp(
@@ -110,7 +109,7 @@ channel_sum.vjp(
 )
 
 
-def _batch_norm_rule(g: Any, x: Any, weight: Any, mean: Any, var: Any, eps: float, wanted: Any) -> tuple:
+def _batch_norm_rule(g: Any, x: Any, weight: Any, mean: Any, var: Any, aux: bool, eps: float, wanted: Any) -> tuple:
     """With c = x - mean, s = 1 / sqrt(var + eps) and sums over the M elements of a channel:
 
     dy/dx pulls gy back to  w s (gy - sum(gy) / M - c s^2 sum(gy c) / M),  mean to gmean / M,
@@ -119,7 +118,7 @@ def _batch_norm_rule(g: Any, x: Any, weight: Any, mean: Any, var: Any, eps: floa
     gy, gmean, gvar = g
     count = x.size // x.shape[-1]
     scale = 1 / sqrt(var + eps)
-    g_bias, along = channel_products(gy, x, mean, kernel.is_near_zero(value_of(mean), value_of(scale)))
+    g_bias, along = channel_products(gy, x, mean, is_near=aux)
     if not wanted[0]:
         return None, along * scale, g_bias
     slope = weight * scale

@@ -107,7 +107,14 @@ def pad(x, pad_width, mode="constant", constant_values=0):
     """
     if mode != "constant":
         raise ValueError(f"pad: mode {mode!r} is not supported, only 'constant'; use take or concatenate for others")
-    return np.pad(x, pad_width, constant_values=constant_values)
+    x = np.asarray(x)
+    pairs = np.broadcast_to(pad_width, (x.ndim, 2))
+    if np.ndim(constant_values) or pairs.dtype.kind not in "iu" or pairs.min(initial=0) < 0:
+        return np.pad(x, pad_width, constant_values=constant_values)  # several constants; or it says what is wrong
+    # a third to a half of np.pad's time, which first makes an array and then goes from axis to axis
+    out = np.full(np.add(x.shape, pairs.sum(axis=1)), constant_values, x.dtype)
+    out[_inner(pad_width, x.shape)] = x
+    return out
 
 
 pad.vjp(lambda g, x_shape, pad_width: getitem(g, key=_inner(pad_width, x_shape)))

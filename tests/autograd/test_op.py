@@ -803,6 +803,7 @@ def test_need_aux_is_no_parameter_of_the_op():
     cut, _ = cutting()
     with pytest.raises(TypeError, match="cut: unknown argument 'need_aux'"):
         cut(leaf(1.0), need_aux=True)
+    assert str(inspect.signature(cut)) == "(x)"
 
 
 def test_aux_comes_with_several_outputs_too():

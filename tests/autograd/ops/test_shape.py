@@ -237,6 +237,18 @@ def test_pad_takes_the_constant():
     np.testing.assert_array_equal(ag.pad(x, 1, constant_values=-np.inf), np.pad(x, 1, constant_values=-np.inf))
 
 
+@given(hnp.arrays(st.sampled_from([np.float32, np.int64, np.bool_]), hnp.array_shapes(min_dims=0, max_dims=3)),
+       st.data())
+def test_pad_is_numpys(x, data):
+    sides = st.tuples(st.integers(0, 3), st.integers(0, 3))
+    widths = data.draw(st.integers(0, 3) | sides | st.tuples(*[sides] * x.ndim))
+    constants = data.draw(st.integers(0, 2) | st.floats(-2, 2) | st.tuples(st.integers(0, 2), st.integers(0, 2)))
+    expected = np.pad(x, widths or 0, constant_values=constants)
+    found = ag.pad(x, widths or 0, constant_values=constants)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("f", [
     lambda x: ag.reshape(x, -1), lambda x: ag.transpose(x, (1, 2, 0)), lambda x: ag.roll(x, 1, 1),
     lambda x: ag.pad(x, 1), lambda x: ag.tile(x, (2, 1, 1)), lambda x: ag.repeat(x, (1, 2), 0),
