@@ -72,19 +72,22 @@ def in_blocks(window: Window, block: int) -> Window:
     return window._replace(kernel=kernel, stride=stride, out=(window.out[0], window.out[1] // block))
 
 
-def banded(w: Array, window: Window, block: int) -> Array:
-    """w (KH, KW, C, O) -> (KH, (block - 1) * SW + KW, C, block * O): moved on by SW for each output of the block.
+def banded(w: Array, window: Window, block: int, spare: int = 0) -> Array:
+    """w (KH, KW, C, O) as a matrix (KH * ((block - 1) * SW + KW) * C, block * O): moved on by SW for each output.
 
     window  the wider one, of `in_blocks`
+    spare   so many rows of zeros come behind; without any the matrix may be w's own memory
     """
-    if block == 1:
-        return w
     kh, kw, channels, outputs = w.shape
-    band = np.zeros((kh, window.kernel[1], channels, block * outputs), w.dtype)
-    h, taps, c, o = band.strides
-    step = taps * window.stride[1] // block  # from one output of the block to the next, along the taps
-    strides = (step + outputs * o, h, taps, c, o)
-    np.ndarray((block, kh, kw, channels, outputs), w.dtype, band, 0, strides)[...] = w  # diagonals of the band
+    numbers = kh * window.kernel[1] * channels
+    if block == 1 and not spare:
+        return w.reshape(numbers, outputs)  # (KH, KW, C, O) -> (KH*KW*C, O)
+    band = np.zeros((numbers + spare, block * outputs), w.dtype)
+    row, o = band.strides
+    tap = channels * row
+    step = tap * window.stride[1] // block + outputs * o  # from one output of the block to the next, along the taps
+    strides = (step, window.kernel[1] * tap, tap, row, o)
+    np.ndarray((block, *w.shape), w.dtype, band, 0, strides)[...] = w  # diagonals of the band
     return band
 
 

@@ -65,7 +65,8 @@ def conv2d_for(x: Shape, x_dtype: DType, w: Shape, w_dtype: DType, b: Kind | Non
     dtypes = (x_dtype, w_dtype) if b is None else (x_dtype, w_dtype, b[1])
     if _by_winograd("conv2d", method, x[0], window, w, groups, dtypes):
         return partial(winograd.conv2d, window=window)
-    return partial(im2col.conv2d, plan=im2col.conv2d_plan(x[0], window, w, groups, np.result_type(*dtypes)))
+    plan = im2col.conv2d_plan(x[0], window, w, groups, np.result_type(*dtypes), is_biased=b is not None)
+    return partial(im2col.conv2d, plan=plan)
 
 
 def conv2d_input_grad(dout: Array, w: Array, window: Window, groups: int = 1, method: str = "auto") -> Array:

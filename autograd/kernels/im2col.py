@@ -51,11 +51,12 @@ def conv2d(x: Array, w: Array, b: Array | None, plan: "_Plan") -> Array:
     >>> from autograd.kernels.window import resolve
     >>> window = resolve("conv2d", size=(3, 3), kernel=2, stride=1, padding=0)
     >>> x, w = np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1))
-    >>> conv2d(x, w, None, conv2d_plan(1, window, w.shape, groups=1, dtype=x.dtype))[0, :, :, 0]
+    >>> conv2d(x, w, None, conv2d_plan(1, window, w.shape, 1, x.dtype, is_biased=False))[0, :, :, 0]
     array([[4., 4.],
            [4., 4.]])
     """
-    weights = plan.weights(w)
+    weights = plan.weights(w, b)
+    left_to_add = None if plan.has_ones else b
     pixels = np.empty((plan.pixels, plan.outputs), plan.result)
     products = plan.by_group(pixels)
     whole = plan.windows_of(x)
@@ -65,17 +66,18 @@ def conv2d(x: Array, w: Array, b: Array | None, plan: "_Plan") -> Array:
             for step in steps:
                 columns: Taps | _Columns = scratch.views(plan.views, step.kind)
                 columns.times(columns.of(x, step, whole, scratch), weights, products[:, step.pixels], scratch)
-                if b is not None:
+                if left_to_add is not None:
                     part = pixels[step.pixels]
-                    in_each_row(np.add, part, b, part)  # here, while the chunk is in the cache
+                    in_each_row(np.add, part, left_to_add, part)  # here, while the chunk is in the cache
 
     plan.run(work, plan.steps())
     return pixels.reshape(plan.out_shape)  # (N*OH*OW/block, block*O) -> (N, OH, OW, O)
 
 
-def conv2d_plan(images: int, window: Window, w_shape: tuple[int, ...], groups: int, dtype: np.dtype[Any]) -> "_Plan":
-    """The plan of `conv2d` for so many images, and a result of that dtype."""
-    return _plan(images, window, w_shape, groups, dtype, _LEAST_PIXELS)
+def conv2d_plan(images: int, window: Window, w_shape: tuple[int, ...], groups: int, dtype: np.dtype[Any],
+                is_biased: bool) -> "_Plan":
+    """The plan of `conv2d` for so many images, a result of that dtype, and a b or none."""
+    return _plan(images, window, w_shape, groups, dtype, _LEAST_PIXELS, is_biased)
 
 
 def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1) -> Array:
@@ -141,11 +143,12 @@ class _Plan(Plan):
     result   the dtype of the result, and `dtype` the one to compute in: BLAS knows no float16, and sums in float32 are
              more exact
     sums     the dtype in which sums over pixels go on from chunk to chunk
+    has_ones whether each column ends with a 1, whose weight is the bias
     views    what a thread keeps for a kind of chunks: `_Columns`, or `Taps` for a depthwise convolution
     """
 
     def __init__(self, images: int, window: Window, w_shape: tuple[int, ...], groups: int, result: np.dtype[Any],
-                 least_pixels: int) -> None:
+                 least_pixels: int, is_biased: bool = False) -> None:
         self.result, self.dtype = result, np.dtype(np.float32) if result == np.float16 else result
         self.out_shape = (images, *window.out, w_shape[3])
         self.block = block_of(images, window, w_shape, groups)
@@ -157,7 +160,9 @@ class _Plan(Plan):
         self.views: Callable[[Kind, Scratch], Taps | _Columns] = Taps if self.depthwise else _Columns
         self.sums = self.depthwise.sums if self.depthwise else self.dtype
         self.pixels = images * prod(window.out)
-        products = self.pixels * prod(window.kernel) * w_shape[2] * self.outputs
+        numbers = prod(window.kernel) * w_shape[2]  # in a column
+        self.has_ones = is_biased and not self.depthwise and window.kernel != (1, 1) and self.pixels > numbers
+        products = self.pixels * numbers * self.outputs
         self._blas = not self.depthwise and products > SMALL_PRODUCT
         if self.depthwise:
             self._is_shared = self.depthwise.nanoseconds(images) >= _LEAST_SHARED
@@ -165,7 +170,7 @@ class _Plan(Plan):
             self._is_shared = _is_shared(images, window, (*window.kernel, w_shape[2], self.outputs))
         self._images, self._least_pixels = images, least_pixels
         self._is_padded = window.padded
-        matrices = (groups, prod(window.kernel) * w_shape[2], self.outputs // groups)
+        matrices = (groups, numbers, self.outputs // groups)
         self.weights_shape = self.depthwise.weights_shape if self.depthwise else matrices
 
     def chunks(self) -> Iterator[Chunk]:
@@ -185,15 +190,18 @@ class _Plan(Plan):
         with one_blas_thread():
             work(iter(items))
 
-    def weights(self, w: Array) -> Array:
-        """w (KH, KW, C/groups, O) as `_Columns.times` takes it, (groups, KH*KW*C/groups, O/groups), or `Taps.times`."""
+    def weights(self, w: Array, b: Array | None = None) -> Array:
+        """w (KH, KW, C/groups, O) as `_Columns.times` takes it, (groups, KH*KW*C/groups, O/groups), or `Taps.times`.
+
+        With b (O,) as the last row, (groups, KH*KW*C/groups + 1, O/groups), where columns have ones.
+        """
         w = w.astype(self.dtype, copy=False)
         if self.depthwise:
             return self.depthwise.weights(w)
-        if self.groups > 1:
-            columns_first = w.reshape(self.weights_shape[1], self.outputs)  # (KH, KW, C/g, O) -> (KH*KW*C/g, O)
-            return _by_group(columns_first, self.groups)
-        return banded(w, self.window, self.block).reshape(self.weights_shape)  # (KH, KW, C, O) -> (1, KH*KW*C, O)
+        matrix = banded(w, self.window, self.block, spare=self.has_ones)  # (KH, KW, C/g, O) -> (KH*KW*C/g, block*O)
+        if self.has_ones:
+            matrix[-1].reshape(self.block, -1)[...] = b  # (block*O,) -> (block, O)
+        return self.by_group(matrix)
 
     def weights_back(self, weights: Array) -> Array:
         """What `weights` makes of a band, as the band (KH, KW, C/groups, O)."""
@@ -266,14 +274,20 @@ class _Columns:
         self._pointwise = window.kernel == window.stride == (1, 1)
         pixels = (kind.images, kind.rows, window.out[1])
         depth = plan.channels // plan.groups
-        shape = (plan.groups, *pixels, *window.kernel, depth)
-        self._matrix_shape = (plan.groups, prod(pixels), prod(window.kernel) * depth)
+        numbers = prod(window.kernel) * depth
+        self._matrix_shape = (plan.groups, prod(pixels), numbers + plan.has_ones)
         if not self._pointwise:
-            self._columns = scratch.array("columns", shape, plan.dtype)
-            self._matrices = self._columns.reshape(self._matrix_shape)  # (g, n, r, OW, KH, KW, C/g) -> (g, n*r*OW, K)
+            self._matrices = scratch.array("columns", self._matrix_shape, plan.dtype)
+            shape = (plan.groups, *pixels, *window.kernel, depth)
+            # (g, n*r*OW, K) -> (g, n, r, OW, KH, KW, C/g), a view
+            self._columns = self._matrices[:, :, :numbers].reshape(shape)
+            self._ones = self._matrices[:, :, numbers:] if plan.has_ones else None
 
     def of(self, x: Array, step: Step, whole: Array | None, scratch: Scratch) -> Array:
-        """What the chunk sees of x, (groups, pixels, KH*KW*C/groups); `whole` are x's windows if it needs no copy."""
+        """What the chunk sees of x, (groups, pixels, KH*KW*C/groups), with a 1 behind it where the plan `has_ones`.
+
+        whole  x's windows if it needs no copy
+        """
         if whole is not None:
             windows = whole[:, step.target[0], step.target[1]]
         else:
@@ -283,6 +297,8 @@ class _Columns:
         if self._pointwise:  # no copy
             return windows.reshape(self._matrix_shape)  # (groups, images, rows, OW, 1, 1, C) -> (groups, pixels, C)
         np.copyto(self._columns, windows)
+        if self._ones is not None:
+            self._ones[...] = 1
         return self._matrices
 
     def _pad(self, kind: Kind, scratch: Scratch) -> Padded:

@@ -179,7 +179,7 @@ def test_a_convolution_is_right_again_after_an_interrupt_in_the_midst_of_its_zer
         if by_winograd:
             plan, views = winograd._plan(8, window, 32, 32), winograd._InputTiles
         else:
-            plan, views = im2col._plan(8, window, w.shape, 1, x.dtype, im2col._LEAST_PIXELS), im2col._Columns
+            plan, views = im2col.conv2d_plan(8, window, w.shape, 1, x.dtype, False), im2col._Columns
         with Scratch() as scratch:
             padded = scratch.views(views, plan.steps()[0].kind)._padded
             for border in padded._borders:
