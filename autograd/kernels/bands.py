@@ -49,16 +49,16 @@ def nanoseconds_of_pixel(window: Window, w_shape: tuple[int, ...], block: int = 
 
     copied  whether columns are made, or are there already
 
-    A column of n numbers takes 0.4 n to write and read again, each of its KH runs 8, and BLAS n / 40 + 0.15 for each of
-    its outputs, which it works on by 16. For 1 -> 16 channels and 3x3 on 28x28 pixels that gives 34, 17 and 18 for
-    blocks of 1, 4 and 7, where 30, 17 and 19 were measured.
+    A column of n numbers takes 0.4 n to write and read again, each of its KH runs 2, and BLAS n / 40 + 0.25 for each of
+    its outputs, which it works on by 16. For 1 -> 16 channels and 3x3 on 28x28 pixels that gives 17, 14, 15 and 17 for
+    blocks of 1, 2, 4 and 7, where 23, 13, 16 and 16 were measured.
     """
     kh = window.kernel[0]
     _, _, channels, outputs = w_shape
     column = kh * _columns_of(window, block) * channels
     worked_on = -(-block * outputs // 16) * 16
-    copies = 0.4 * column + 8 * kh if copied else 0
-    return (copies + column * worked_on / 40 + 0.15 * worked_on) / block
+    copies = 0.4 * column + 2 * kh if copied else 0
+    return (copies + column * worked_on / 40 + 0.25 * worked_on) / block
 
 
 def in_blocks(window: Window, block: int) -> Window:

@@ -107,13 +107,13 @@ def _nanoseconds(images: int, window: Window, w_shape: tuple[int, ...], itemsize
     """About what it takes in such blocks, by the figures of one machine (Zen 3, AVX2): BLAS as in `bands.py`, and sums.
 
     A run of n numbers takes 50 + 0.5 n to add, each call of NumPy 2000, and the band as there. For 6 <- 16 channels and
-    5x5 on 14x14 pixels that gives 476, 286, 204 and 239 an output for blocks of 1, 2, 5 and 10, where 539, 336, 233 and
+    5x5 on 14x14 pixels that gives 492, 296, 209 and 244 an output for blocks of 1, 2, 5 and 10, where 539, 336, 233 and
     267 were measured.
     """
     kh, _, channels, outputs = w_shape
     run = in_blocks(window, block).kernel[1] * channels
     worked_on = -(-kh * run // 16) * 16
-    of_block = worked_on * (block * outputs / 40 + 0.15) + kh * (50 + 0.5 * run)
+    of_block = worked_on * (block * outputs / 40 + 0.25) + kh * (50 + 0.5 * run)
     in_row = window.out[1] // block
     pieces = -(-images * window.out[0] * in_row * kh * run * itemsize // _CHUNK_BYTES)
     band = 3000 + kh * run * block * outputs

@@ -19,6 +19,7 @@ from . import col2im, im2col, subpixel, winograd
 from .chunks import even
 from .phases import phases
 from .remembered import remembered
+from .runs import copy_runs
 from .window import Window
 
 __all__ = ["METHODS", "conv2d", "conv2d_for", "conv2d_grads", "conv2d_input_grad", "conv2d_weight_grad"]
@@ -29,7 +30,7 @@ Shape = tuple[int, ...]
 Kind = tuple[Shape, DType]
 
 _CLEARLY = 0.9  # of the other way's time by the kernels' own figures, which are good to a fifth
-_HANDOVER = 60_000  # nanoseconds that a convolution takes beside its work: Python, and a second thread that begins
+_HANDOVER = 200_000  # nanoseconds that a convolution takes beside its work: Python, threads that begin and wait
 _MOST_BYTES = 1 << 24  # of an image whose gradient is made at once: before it is laid out, it is there a second time
 _PIECE_BYTES = 1 << 21  # see `_pieces`
 
@@ -105,7 +106,8 @@ def _strided_input_grad(dout: Array, w: Array, window: Window, groups: int, meth
     for phase in phases(window):
         mirrored, pixels = _mirror(w[phase.taps], groups), dx[:, *phase.pixels]
         for images in _pieces(pixels):
-            pixels[images] = conv2d(dout[images, *phase.seen], mirrored, None, phase.window, groups, method)
+            outs = conv2d(dout[images, *phase.seen], mirrored, None, phase.window, groups, method)
+            copy_runs(pixels[images], outs)
     return dx
 
 
@@ -208,13 +210,13 @@ def _blocks(images: int, window: Window, w: Shape, groups: int, itemsize: int) -
     channels, outputs = w[2:]
     if found is None or prod(window.size) * channels * itemsize > _MOST_BYTES:
         return None
-    # what a convolution gives is copied to its pixels, 8 ns each run and 0.4 ns each number
+    # what a convolution gives is copied to its pixels, 7 ns each run and 0.1 ns each number
     turned = (*found.window.kernel, outputs, prod(window.stride) * channels)
     runs = images * prod(found.window.out) * window.stride[0]
-    at_once = im2col.nanoseconds(images, found.window, turned) + runs * (8 + 0.4 * window.stride[1] * channels)
+    at_once = im2col.nanoseconds(images, found.window, turned) + runs * (7 + 0.1 * window.stride[1] * channels)
     one_by_one = -_HANDOVER + sum(
         im2col.nanoseconds(images, phase.window, (*phase.window.kernel, outputs, channels))
-        + images * prod(phase.window.out) * (8 + 0.4 * channels) + _HANDOVER
+        + images * prod(phase.window.out) * (7 + 0.1 * channels) + _HANDOVER
         for phase in phases(window)
     )
     return found if at_once < one_by_one else None

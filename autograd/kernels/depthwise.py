@@ -25,6 +25,7 @@ import numpy as np
 from .chunks import Kind, Step
 from .memory import Scratch
 from .padded import Padded
+from .runs import copy_runs
 from .window import Window
 
 __all__ = ["MOST_SUMMED", "Layout", "Taps", "is_depthwise"]
@@ -154,7 +155,7 @@ class Taps:
 
     def _gather(self) -> Array:
         """What the taps see, with the numbers of each row side by side."""
-        np.copyto(self._together, self._apart)
+        copy_runs(self._together, self._apart)
         return self._gathered
 
     def times(self, seen: Array, weights: Array, out: Array, scratch: Scratch) -> None:

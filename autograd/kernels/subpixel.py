@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .phases import Phase, phases
+from .runs import copy_runs
 from .window import Window
 
 __all__ = ["Blocks", "blocks", "lay_out", "weights"]
@@ -118,5 +119,5 @@ def lay_out(outs: Array, found: Blocks, dx: Array) -> None:
         target = dx[:, row::sh].reshape(n, count, width * channels)  # (n, count, W, C) -> (n, count, W*C), a view
         blocks = by_row[:, :count, :, row]
         # (n, count, whole*SW*C) -> (n, count, whole, SW*C), a view
-        np.copyto(target[:, :, :inside].reshape(n, count, whole, sw * channels), blocks[:, :, :whole])
+        copy_runs(target[:, :, :inside].reshape(n, count, whole, sw * channels), blocks[:, :, :whole])
         target[:, :, inside:] = blocks[:, :, -1, : width * channels - inside]

@@ -29,6 +29,7 @@ from .chunks import Chunk, Kind, Plan, Step, cut, even
 from .lanes import Lanes, runs
 from .memory import Scratch
 from .padded import Padded
+from .runs import copy_runs, run_of
 from .threads import share
 from .window import Window
 
@@ -231,10 +232,12 @@ class _InputTiles:
         self._padded = Padded(kind, scratch, 4 * plan.columns + 2, np.float32)
         n, h, w, c = self._padded.array.strides
         tiles = (6, 6, kind.images, kind.rows, plan.columns, plan.channels)
-        # (images, 4 rows + 2, 4 columns + 2, C) -> (6, 6, images, rows, columns, C), a view: tiles overlap
-        self._overlapping = np.ndarray(tiles, np.float32, self._padded.array, 0, (h, w, n, 4 * h, 4 * w, c))
-        self._gathered = scratch.array("gathered", tiles, np.float32)
-        self._flat_gathered = self._gathered.reshape(36, -1)  # (6, 6, images, rows, columns, C) -> (36, T*C)
+        gathered = scratch.array("gathered", tiles, np.float32)
+        self._flat_gathered = gathered.reshape(36, -1)  # (6, 6, images, rows, columns, C) -> (36, T*C)
+        self._gathered = gathered.view(run_of(gathered.dtype, plan.channels))  # (.., C) -> (.., 1)
+        # (images, 4 rows + 2, 4 columns + 2, C) -> (6, 6, images, rows, columns, 1), a view: tiles overlap
+        strides = (h, w, n, 4 * h, 4 * w, c)
+        self._overlapping = np.ndarray(self._gathered.shape, self._gathered.dtype, self._padded.array, 0, strides)
         self._flat = scratch.array("tiles", self._flat_gathered.shape, np.float32)
         self._tiles = self._flat.reshape(36, -1, plan.channels)  # (36, T*C) -> (36, T, C)
         self._matrix = _matrices().tiles
@@ -274,7 +277,7 @@ class _OutputTiles:
         # (images, 4 rows, 4 columns, O) -> (images, rows, 4, columns, 4, O), a view: nothing is cut off
         by_tile = target.reshape(self._by_tile)
         if b is None:
-            np.copyto(by_tile, self._tiles)
+            copy_runs(by_tile, self._tiles)
         else:
             np.add(self._tiles, b, out=by_tile)
         if not is_whole:
@@ -288,5 +291,5 @@ class _OutputTiles:
             self._whole[:, : dout.shape[1], : dout.shape[2]] = dout
             dout = self._whole
         # (images, 4 rows, 4 columns, O) -> (images, rows, 4, columns, 4, O)
-        np.copyto(self._tiles, dout.reshape(self._by_tile))
+        copy_runs(self._tiles, dout.reshape(self._by_tile))
         return self.flat
