@@ -119,11 +119,12 @@ def _batch_norm_rule(g: Any, x: Any, weight: Any, mean: Any, var: Any, aux: bool
     count = x.size // x.shape[-1]
     scale = 1 / sqrt(var + eps)
     g_bias, along = channel_products(gy, x, mean, is_near=aux)
+    g_weight = along * scale
     if not wanted[0]:
-        return None, along * scale, g_bias
+        return None, g_weight, g_bias
     slope = weight * scale
-    by_x = (2 * gvar - slope * scale * scale * along) / count
-    return channel_sum(gy, x, mean, slope, by_x, (gmean - slope * g_bias) / count), along * scale, g_bias
+    by_x = (2 * gvar - slope * scale * g_weight) / count
+    return channel_sum(gy, x, mean, slope, by_x, (gmean - slope * g_bias) / count), g_weight, g_bias
 
 
 batch_norm.vjp(_batch_norm_rule, inputs=3)
