@@ -13,11 +13,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from .graph import Node, make_node
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike
 
 __all__ = ["SCALAR_DTYPES", "Tensor", "as_array", "get_default_dtype", "set_default_dtype", "value_of"]
 

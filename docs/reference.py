@@ -110,7 +110,7 @@ class _Module(doc.Module):
 
 
 def _as_function(op: Op) -> Callable:
-    """The op as its caller sees it, without what only the engine asks of the forward."""
+    """The op as its caller sees it."""
     @functools.wraps(op.forward)
     def call(*args: Any, **params: Any) -> Any:
         return op(*args, **params)
@@ -159,7 +159,8 @@ class _Written(str):
 
 def _written_signature(function: doc.Function, colon: bool) -> str:
     """The signature with its annotations as they are written: ArrayLike, not the twenty types it stands for."""
-    signature = getattr(function.wrapped, "__signature__", None) or inspect.signature(function.obj)  # of an op
+    # an op's own comes first: pdoc unwraps it to the forward, which may take what only the engine gives
+    signature = getattr(function.wrapped, "__signature__", None) or inspect.signature(function.obj)
     parameters = list(signature.parameters.values())
     if function.name == "__init__":
         parameters, signature = parameters[1:], signature.replace(return_annotation=inspect.Signature.empty)

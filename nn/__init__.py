@@ -41,9 +41,9 @@ __getattr__, __dir__ = loader(__name__, {
     "plot": "plot",
     "gradcheck": "checking",
     "draw": "drawing",
-    **dict.fromkeys(("load", "read_state", "save"), "files"),
-    "summary": "table",
-    **dict.fromkeys(("evaluate", "fit", "predict"), "train"),
+    **dict.fromkeys(("files", "load", "read_state", "save"), "files"),
+    **dict.fromkeys(("table", "summary"), "table"),
+    **dict.fromkeys(("train", "evaluate", "fit", "predict"), "train"),
 })
 
 __all__ = [

@@ -92,7 +92,7 @@ def banded(w: Array, window: Window, block: int, spare: int = 0) -> Array:
 
 
 def from_band(band: Array, window: Window, block: int) -> Array:
-    """The transpose of `banded`: (KH, (block - 1) * SW + KW, C, block * O) -> (KH, KW, C, O)."""
+    """The transpose of `banded`, of the matrix as (KH, (block - 1) * SW + KW, C, block * O): -> (KH, KW, C, O)."""
     if block == 1:
         return band
     kw = window.kernel[1]

@@ -37,12 +37,14 @@ _DEVIATIONS = 4  # see `moments`
 
 
 def moments(x: Array) -> tuple[Array, Array, bool]:
-    """The mean and the (biased) variance of each channel, and whether the means are near 0.
+    """The mean and the (biased) variance of each channel, and whether all means are near 0.
 
-    x (M, C) -> (C,) and (C,), of x's dtype. Near 0 means that no mean is larger than 4 deviations: then what is done to
-    x about 0 in place of about its mean is nearly as exact, some 4 bits are lost at the most, and a walk is saved that
-    writes x - mean. So these are from the sums of x and of its squares, which only read. Else they are from those of x
-    less the mean that was found, which the first of them corrects.
+    x (M, C) -> (C,) and (C,), of x's dtype, and a bool.
+
+    A mean is near 0 where it is not larger than 4 deviations. Then what is done to x about 0 is nearly as exact as
+    about its mean (4 bits are lost at the most) and saves the walk that writes x - mean. So the moments are from the
+    sums of x and of its squares where all means are near 0, else from those of x less the mean found so, which they
+    correct.
 
     Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983, equations 1.3 and 1.7.
     """
@@ -58,18 +60,18 @@ def moments(x: Array) -> tuple[Array, Array, bool]:
         mean, square = _summed(squares, x.dtype, [x], 2, walks=2) / len(x)
         squared_mean = mean * mean
         var = square - squared_mean
-        is_near = bool((np.isfinite(var) & (squared_mean <= _DEVIATIONS**2 * var)).all())
-        if not is_near:
+        near_zero = bool((np.isfinite(var) & (squared_mean <= _DEVIATIONS**2 * var)).all())
+        if not near_zero:
             about = mean.astype(_exact(x.dtype))
             rest, square = _summed(centred_squares, x.dtype, [x], 2, walks=4) / len(x)
             mean, var = about + rest, np.maximum(square - rest * rest, 0)  # below 0 by rounding
-        return mean.astype(x.dtype), var.astype(x.dtype), is_near
+        return mean.astype(x.dtype), var.astype(x.dtype), near_zero
 
 
-def normalize(x: Array, mean: Array, scale: Array, weight: Array, bias: Array, is_near: bool) -> Array:
+def normalize(x: Array, mean: Array, scale: Array, weight: Array, bias: Array, near_zero: bool) -> Array:
     """(x - mean) * scale * weight + bias for each channel: x (M, C), the others (C,) -> (M, C).
 
-    is_near  as x * slope + shift, for means near 0, in a walk less
+    near_zero  as x * slope + shift, for means near 0, in a walk less
     """
 
     def centred(out: Array, x: Array, mean: Array, slope: Array, bias: Array) -> None:
@@ -78,7 +80,7 @@ def normalize(x: Array, mean: Array, scale: Array, weight: Array, bias: Array, i
         out += bias
 
     slope = scale * weight
-    if is_near:
+    if near_zero:
         return affine(x, slope, bias - mean * slope)
     return _mapped(centred, [x], [mean, slope, bias], walks=3)
 
@@ -93,22 +95,22 @@ def affine(x: Array, scale: Array, shift: Array) -> Array:
     return _mapped(block, [x], [scale, shift], walks=2)
 
 
-def products(g: Array, x: Array, mean: Array, is_near: bool) -> tuple[Array, Array]:
+def products(g: Array, x: Array, mean: Array, near_zero: bool) -> tuple[Array, Array]:
     """sum(g) and sum(g * (x - mean)) for each channel: g and x (M, C), mean (C,) -> (C,) and (C,).
 
     The sums in the gradients of Ioffe and Szegedy, "Batch Normalization", 2015, section 3.
 
-    is_near  as sum(g * x) - mean * sum(g), for means near 0, in a walk that only reads
+    near_zero  as sum(g * x) - mean * sum(g), for means near 0, in a walk that only reads
     """
 
     def block(totals: Array, scratch: Scratch, g: Array, x: Array) -> None:
-        factor = x if is_near else _less(x, mean, totals.dtype, scratch)
+        factor = x if near_zero else _less(x, mean, totals.dtype, scratch)
         np.add.reduce(g, axis=0, dtype=totals.dtype, out=totals[0])
         np.einsum("rk,rk->k", factor, g, out=totals[1], dtype=totals.dtype)
 
     dtype = np.result_type(g, x, mean)
-    total, along = _summed(block, dtype, [g, x], 2, walks=2 if is_near else 4)
-    if is_near:
+    total, along = _summed(block, dtype, [g, x], 2, walks=2 if near_zero else 4)
+    if near_zero:
         along -= mean * total
     return total.astype(dtype), along.astype(dtype)
 

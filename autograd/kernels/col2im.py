@@ -66,7 +66,7 @@ def conv2d_input_grad(dout: Array, w: Array, window: Window) -> Array:
     """
     dtype = np.result_type(dout, w)
     plan = _plan(len(dout), window, w.shape, dtype)
-    # (KH, taps, C, block*O) -> (KH*taps*C, block*O) -> (block*O, KH*taps*C)
+    # (KH*taps*C, block*O) -> (block*O, KH*taps*C)
     weights = banded(w.astype(dtype, copy=False), plan.window, plan.block).T
     dx = np.zeros((len(dout), window.size[0], window.size[1] * w.shape[2]), dtype)
 

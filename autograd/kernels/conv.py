@@ -29,8 +29,8 @@ DType = np.dtype[Any]
 Shape = tuple[int, ...]
 Kind = tuple[Shape, DType]
 
-_CLEARLY = 0.9  # of the other way's time by the kernels' own figures, which are good to a fifth
-_HANDOVER = 200_000  # nanoseconds that a convolution takes beside its work: Python, threads that begin and wait
+_CLEARLY = 0.9  # of the other way's time by the kernels' own figures, which are good to a quarter
+_BESIDE = 200_000  # nanoseconds that a convolution takes beside its work: Python, threads that begin and wait
 _MOST_BYTES = 1 << 24  # of an image whose gradient is made at once: before it is laid out, it is there a second time
 _PIECE_BYTES = 1 << 21  # see `_pieces`
 
@@ -210,16 +210,20 @@ def _blocks(images: int, window: Window, w: Shape, groups: int, itemsize: int) -
     channels, outputs = w[2:]
     if found is None or prod(window.size) * channels * itemsize > _MOST_BYTES:
         return None
-    # what a convolution gives is copied to its pixels, 7 ns each run and 0.1 ns each number
     turned = (*found.window.kernel, outputs, prod(window.stride) * channels)
-    runs = images * prod(found.window.out) * window.stride[0]
-    at_once = im2col.nanoseconds(images, found.window, turned) + runs * (7 + 0.1 * window.stride[1] * channels)
-    one_by_one = -_HANDOVER + sum(
+    rows = images * prod(found.window.out) * window.stride[0]  # of pixels in blocks
+    at_once = im2col.nanoseconds(images, found.window, turned) + _copied(rows, window.stride[1] * channels)
+    one_by_one = -_BESIDE + sum(
         im2col.nanoseconds(images, phase.window, (*phase.window.kernel, outputs, channels))
-        + images * prod(phase.window.out) * (7 + 0.1 * channels) + _HANDOVER
+        + _copied(images * prod(phase.window.out), channels) + _BESIDE
         for phase in phases(window)
     )
     return found if at_once < one_by_one else None
+
+
+def _copied(runs: int, length: int) -> float:
+    """Nanoseconds to copy so many runs of `length` numbers from what a convolution gives to their pixels."""
+    return runs * (7 + 0.1 * length)
 
 
 def _by_winograd(op: str, method: str, images: int, window: Window, w_shape: Shape, groups: int,

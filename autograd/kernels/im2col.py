@@ -27,7 +27,7 @@ from .blas import SMALL_PRODUCT, one_blas_thread
 from .channels import in_each_row
 from .chunks import Chunk, Kind, Plan, Step, cut
 from .depthwise import MOST_SUMMED, Layout, Taps, is_depthwise
-from .lanes import Lanes, runs
+from .lanes import Lanes, in_parts
 from .memory import Scratch
 from .padded import Padded
 from .runs import run_of
@@ -76,7 +76,7 @@ def conv2d(x: Array, w: Array, b: Array | None, plan: "_Plan") -> Array:
 
 
 def conv2d_plan(images: int, window: Window, w_shape: tuple[int, ...], groups: int, dtype: np.dtype[Any],
-                is_biased: bool) -> "_Plan":
+                *, is_biased: bool) -> "_Plan":
     """The plan of `conv2d` for so many images, a result of that dtype, and a b or none."""
     return _plan(images, window, w_shape, groups, dtype, _LEAST_PIXELS, is_biased)
 
@@ -106,7 +106,7 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
     douts = plan.pixels_of(dout) if dout.flags.c_contiguous else None  # else that would be a copy of all
     product_of = None if convolve is None else (plan.weights(convolve[0]), plan.pixels_of(convolve[1]))
     whole = plan.windows_of(x)
-    parts = runs(plan.steps())
+    parts = in_parts(plan.steps())
     lanes = Lanes(len(parts), plan.weights_shape, plan.sums)
 
     def work(numbers: Iterator[int]) -> None:
@@ -144,9 +144,10 @@ class _Plan(Plan):
     result   the dtype of the result, and `dtype` the one to compute in: BLAS knows no float16, and sums in float32 are
              more exact
     sums     the dtype in which sums over pixels go on from chunk to chunk
-    has_ones whether each column ends with a 1, whose weight is the bias
+    has_ones whether each column ends with a 1, whose weight is the bias: that saves a walk over the outputs
     runs     numbers side by side in a window of one group: its rows, (KH, 1), or its taps, (KH, KW), each an item of
              `run_dtype`
+    weights_shape  of the weights and their gradient as matrices, without the bias
     views    what a thread keeps for a kind of chunks: `_Columns`, or `Taps` for a depthwise convolution
     """
 
@@ -164,8 +165,10 @@ class _Plan(Plan):
         self.sums = self.depthwise.sums if self.depthwise else self.dtype
         self.pixels = images * prod(window.out)
         numbers = prod(window.kernel) * w_shape[2]  # in a column
-        self.has_ones = is_biased and not self.depthwise and window.kernel != (1, 1) and self.pixels > numbers
-        products = self.pixels * numbers * self.outputs
+        # not for complex numbers, of which 1 * infinity is NaN; with fewer pixels the copy of the weights takes longer
+        may_have_ones = is_biased and result.kind != "c" and not self.depthwise and window.kernel != (1, 1)
+        self.has_ones = may_have_ones and self.pixels > numbers
+        products = self.pixels * (numbers + self.has_ones) * self.outputs
         self._blas = not self.depthwise and products > SMALL_PRODUCT
         if self.depthwise:
             self._is_shared = self.depthwise.nanoseconds(images) >= _LEAST_SHARED
@@ -205,7 +208,8 @@ class _Plan(Plan):
         w = w.astype(self.dtype, copy=False)
         if self.depthwise:
             return self.depthwise.weights(w)
-        matrix = banded(w, self.window, self.block, spare=self.has_ones)  # (KH, KW, C/g, O) -> (KH*KW*C/g, block*O)
+        # (KH, KW, C/g, O) -> (KH*KW*C/g, block*O), and a row for the bias where columns have ones
+        matrix = banded(w, self.window, self.block, spare=self.has_ones)
         if self.has_ones:
             matrix[-1].reshape(self.block, -1)[...] = b  # (block*O,) -> (block, O)
         return self.by_group(matrix)
@@ -316,7 +320,8 @@ class _Columns:
 
     def times(self, seen: Array, weights: Array, out: Array, scratch: Scratch) -> None:
         """Writes what the chunk sees times the weights to out (groups, pixels, O/groups), the pixels of the chunk."""
-        np.matmul(seen, weights, out=out)  # (groups, pixels, KH*KW*C) @ (groups, KH*KW*C, O) -> (groups, pixels, O)
+        # (groups, pixels, K) @ (groups, K, O/groups) -> (groups, pixels, O/groups), K = KH*KW*C/groups, and 1 with ones
+        np.matmul(seen, weights, out=out)
 
     def weigh(self, seen: Array, dout: Array, dw: Array, scratch: Scratch) -> None:
         """Writes what it sees times dout (groups, pixels, O/groups), summed over pixels, to dw (`weights_shape`)."""

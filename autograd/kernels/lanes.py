@@ -9,7 +9,7 @@ import numpy as np
 from .chunks import even
 from .memory import Scratch
 
-__all__ = ["Lanes", "runs"]
+__all__ = ["Lanes", "in_parts"]
 
 Step = TypeVar("Step")
 
@@ -19,13 +19,13 @@ _LANES = 4  # so many threads add at a time; more of them cost memory, and a wal
 _MOST_PARTS = 64  # so that those put aside take no more memory for a larger batch
 
 
-def runs(steps: Sequence[Step]) -> list[Sequence[Step]]:
-    """The steps in at most 64 runs of those that follow each other, as equal as they can be; each makes one part.
+def in_parts(steps: Sequence[Step]) -> list[Sequence[Step]]:
+    """The steps in at most 64 parts of those that follow each other, as equal as they can be.
 
-    >>> runs("abc")
+    >>> in_parts("abc")
     ['a', 'b', 'c']
     """
-    return [steps[run] for run in even(len(steps), max(-(-len(steps) // _MOST_PARTS), 1))]
+    return [steps[part] for part in even(len(steps), max(-(-len(steps) // _MOST_PARTS), 1))]
 
 
 class Lanes:

@@ -21,12 +21,13 @@ on each run and for any number of threads.
 
 from collections.abc import Iterator
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .chunks import Chunk, Kind, Plan, Step, cut, even
-from .lanes import Lanes, runs
+from .lanes import Lanes, in_parts
 from .memory import Scratch
 from .padded import Padded
 from .runs import copy_runs, run_of
@@ -111,7 +112,7 @@ def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, A
     plan = _plan(len(x), window, channels, outputs)
     product_of = None if convolve is None else (_transformed_weights(convolve[0]), convolve[1])  # (36, C, O)
     spread = _matrices().back.T  # (16, 36) -> (36, 16)
-    parts = runs(plan.steps())
+    parts = in_parts(plan.steps())
     lanes = Lanes(len(parts), (36, channels, outputs), np.float32)
     if not parts:
         return np.zeros((3, 3, channels, outputs), np.float32)
@@ -231,15 +232,16 @@ class _InputTiles:
         plan = kind.plan
         self._padded = Padded(kind, scratch, 4 * plan.columns + 2, np.float32)
         n, h, w, c = self._padded.array.strides
-        tiles = (6, 6, kind.images, kind.rows, plan.columns, plan.channels)
-        gathered = scratch.array("gathered", tiles, np.float32)
-        self._flat_gathered = gathered.reshape(36, -1)  # (6, 6, images, rows, columns, C) -> (36, T*C)
-        self._gathered = gathered.view(run_of(gathered.dtype, plan.channels))  # (.., C) -> (.., 1)
+        tiles = (kind.images, kind.rows, plan.columns)
+        count, channels = prod(tiles), plan.channels
+        gathered = scratch.array("gathered", (6, 6, *tiles, channels), np.float32)
+        self._flat_gathered = gathered.reshape(36, count * channels)  # (6, 6, images, rows, columns, C) -> (36, T*C)
+        self._gathered = gathered.view(run_of(gathered.dtype, channels))  # (.., C) -> (.., 1)
         # (images, 4 rows + 2, 4 columns + 2, C) -> (6, 6, images, rows, columns, 1), a view: tiles overlap
         strides = (h, w, n, 4 * h, 4 * w, c)
         self._overlapping = np.ndarray(self._gathered.shape, self._gathered.dtype, self._padded.array, 0, strides)
         self._flat = scratch.array("tiles", self._flat_gathered.shape, np.float32)
-        self._tiles = self._flat.reshape(36, -1, plan.channels)  # (36, T*C) -> (36, T, C)
+        self._tiles = self._flat.reshape(36, count, channels)  # (36, T*C) -> (36, T, C)
         self._matrix = _matrices().tiles
 
     def transformed(self, x: Array, step: Step, scratch: Scratch) -> Array:

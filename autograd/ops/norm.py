@@ -38,9 +38,9 @@ def batch_norm(x, weight, bias, eps=1e-5, *, need_aux):
     if not x.size:
         raise ValueError(f"batch_norm: x {x.shape} has no elements to take a mean of")
     rows = _rows(x if x.dtype.kind == "f" else x.astype(np.float64))
-    mean, var, is_near = kernel.moments(rows)
-    out = kernel.normalize(rows, mean, 1 / np.sqrt(var + eps), weight, bias, is_near)
-    return (out.reshape(x.shape), mean, var), is_near  # (M, C) -> (.., C)
+    mean, var, near_zero = kernel.moments(rows)
+    out = kernel.normalize(rows, mean, 1 / np.sqrt(var + eps), weight, bias, near_zero)
+    return (out.reshape(x.shape), mean, var), near_zero  # (M, C) -> (.., C)
 
 
 @Op
@@ -60,22 +60,22 @@ def channel_affine(x, scale, shift):
 
 channel_affine.vjp(
     lambda g, scale: g * scale,
-    lambda g, x: channel_products(g, x, np.zeros(x.shape[-1:], x.dtype), is_near=True)[1],
+    lambda g, x: channel_products(g, x, np.zeros(x.shape[-1:], x.dtype), near_zero=True)[1],
     lambda g: sum(g, _leading(g)),
 )
 
 
 @Op(outputs=("total", "along"))
-def channel_products(dy, x, mean, is_near=False):
+def channel_products(dy, x, mean, near_zero=False):
     """sum(dy) and sum(dy * (x - mean)) over all axes but the last: dy and x (.., C), mean (C,) -> (C,) and (C,).
 
-    is_near  the second as sum(dy * x) - mean * sum(dy), which writes no x - mean; for means near 0
+    near_zero  the second as sum(dy * x) - mean * sum(dy), which writes no x - mean; for means near 0
 
     >>> import numpy as np
     >>> channel_products(np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]]), np.array([3.0]))
     (array([3.]), array([4.]))
     """
-    return kernel.products(_rows(dy), _rows(x), np.asarray(mean), is_near)
+    return kernel.products(_rows(dy), _rows(x), np.asarray(mean), near_zero)
 
 
 channel_products.vjp(
@@ -118,12 +118,12 @@ def _batch_norm_rule(g: Any, x: Any, weight: Any, mean: Any, var: Any, aux: bool
     gy, gmean, gvar = g
     count = x.size // x.shape[-1]
     scale = 1 / sqrt(var + eps)
-    g_bias, along = channel_products(gy, x, mean, is_near=aux)
+    g_bias, along = channel_products(gy, x, mean, near_zero=aux)
     g_weight = along * scale
     if not wanted[0]:
         return None, g_weight, g_bias
     slope = weight * scale
-    by_x = (2 * gvar - slope * scale * g_weight) / count
+    by_x = (2 * gvar - slope * (scale * g_weight)) / count  # scale * slope may overflow in float16
     return channel_sum(gy, x, mean, slope, by_x, (gmean - slope * g_bias) / count), g_weight, g_bias
 
 

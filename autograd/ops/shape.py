@@ -109,11 +109,17 @@ def pad(x, pad_width, mode="constant", constant_values=0):
         raise ValueError(f"pad: mode {mode!r} is not supported, only 'constant'; use take or concatenate for others")
     x = np.asarray(x)
     pairs = np.broadcast_to(pad_width, (x.ndim, 2))
-    if np.ndim(constant_values) or pairs.dtype.kind not in "iu" or pairs.min(initial=0) < 0:
-        return np.pad(x, pad_width, constant_values=constant_values)  # several constants; or it says what is wrong
-    # a third to a half of np.pad's time, which first makes an array and then goes from axis to axis
-    out = np.full(np.add(x.shape, pairs.sum(axis=1)), constant_values, x.dtype)
-    out[_inner(pad_width, x.shape)] = x
+    if pairs.dtype.kind not in "iu":
+        raise TypeError("pad_width must be a whole number, a pair of them or a pair for each axis")
+    if pairs.min(initial=0) < 0:
+        raise ValueError("pad_width must not be negative; take a part of x instead")
+    pairs = pairs.astype(int)
+    if np.ndim(constant_values):  # one for each side
+        return np.pad(x, pairs.tolist() or 0, constant_values=constant_values)
+    # a third to a half of np.pad's time, which goes from axis to axis
+    out = np.empty(np.add(x.shape, pairs.sum(axis=1)), x.dtype)
+    out[...] = np.asarray(constant_values)[()]
+    out[_inner(pairs, x.shape)] = x
     return out
 
 

@@ -31,7 +31,7 @@ def test_all_of_them_are_what_their_formulas_say(size, dtype, block, buffer):
         channels._wide_shape.cache_clear()
         got_mean, got_var, _ = channels.moments(x)
         scaled = channels.affine(x, slope, bias)
-        products = [channels.products(g, x, mean, is_near) for is_near in (False, True)]
+        products = [channels.products(g, x, mean, near_zero) for near_zero in (False, True)]
         normalized = [channels.normalize(x, mean + far, slope, bias, constant, far == 0) for far in (0, 100)]
         combined = channels.combine(g, x, mean, slope, bias, constant)
         total = channels.sums(x)
@@ -91,8 +91,8 @@ def test_many_rows_in_odd_numbers_are_added_up_exactly(shape):
     np.testing.assert_allclose(mean, wide.mean(axis=0), rtol=2e-6)
     np.testing.assert_allclose(var, wide.var(axis=0), rtol=1e-4)
     scale = np.abs(g).sum(axis=0)
-    for is_near in (False, True):
-        _, along = channels.products(g, x, mean, is_near)
+    for near_zero in (False, True):
+        _, along = channels.products(g, x, mean, near_zero)
         assert (np.abs(along - (g * (wide - mean)).sum(axis=0)) < 1e-6 * scale).all()
 
 
@@ -109,7 +109,7 @@ def test_float16_counts_beyond_2048():
     assert mean.dtype == var.dtype == np.float16
     np.testing.assert_array_equal(mean, [1, 1])
     np.testing.assert_array_equal(var, [0, 0])
-    total, along = channels.products(x, x, np.zeros(2, np.float16), is_near=True)
+    total, along = channels.products(x, x, np.zeros(2, np.float16), near_zero=True)
     assert total.dtype == along.dtype == np.float16
     np.testing.assert_array_equal([total, along], np.float16(5000))
 

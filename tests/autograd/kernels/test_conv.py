@@ -179,7 +179,7 @@ def test_a_convolution_is_right_again_after_an_interrupt_in_the_midst_of_its_zer
         if by_winograd:
             plan, views = winograd._plan(8, window, 32, 32), winograd._InputTiles
         else:
-            plan, views = im2col.conv2d_plan(8, window, w.shape, 1, x.dtype, False), im2col._Columns
+            plan, views = im2col.conv2d_plan(8, window, w.shape, 1, x.dtype, is_biased=False), im2col._Columns
         with Scratch() as scratch:
             padded = scratch.views(views, plan.steps()[0].kind)._padded
             for border in padded._borders:
@@ -263,6 +263,17 @@ def test_the_bias_is_added_to_each_output(convolution):
     x, w, dout = arrays(shapes)
     b = np.arange(1.0, w.shape[3] + 1)
     np.testing.assert_array_equal(conv2d(x, w, b, window, groups), naive(x, w, dout, window, groups)[0] + b)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex64])
+@pytest.mark.parametrize(("size", "groups", "with_ones"), [(9, 1, True), (9, 2, True), (3, 1, False), (3, 2, False)])
+def test_the_bias_may_be_infinite_as_the_weight_of_a_one_and_where_it_is_added(dtype, size, groups, with_ones):
+    window = resolve("conv2d", (size, size), 3, 1, 1)
+    x, w = arrays([(1, size, size, 4), (3, 3, 4 // groups, 6)], dtype)
+    plan = im2col.conv2d_plan(1, window, w.shape, groups, x.dtype, is_biased=True)
+    assert plan.has_ones == (with_ones and np.dtype(dtype).kind != "c")  # complex, 1 * infinity is NaN
+    b = np.array([0, 1, -2, np.inf, 3, -np.inf], dtype)
+    np.testing.assert_array_equal(conv2d(x, w, b, window, groups), conv2d(x, w, None, window, groups) + b)
 
 
 # Plain, few channels, mirrored, pointwise, grouped, depthwise, depthwise with a stride.
@@ -402,11 +413,16 @@ def test_an_infinite_channel_does_not_reach_other_groups(groups):
         assert np.isfinite(last_group).all()
 
 
-def test_no_channels_make_zeros():
+@pytest.mark.parametrize("method", ["im2col", "winograd"])
+def test_no_channels_make_zeros(method):
     window = resolve("conv2d", (4, 4), 3, 1, 1)
-    y, dx, dw = all_three(np.ones((2, 4, 4, 0)), np.ones((3, 3, 0, 2)), np.ones((2, 4, 4, 2)), window)
-    np.testing.assert_array_equal(y, np.zeros((2, 4, 4, 2)))
-    assert (dx.shape, dw.shape) == ((2, 4, 4, 0), (3, 3, 0, 2))
+    x, w, dout = np.ones((2, 4, 4, 0), "f"), np.ones((3, 3, 0, 2), "f"), np.ones((2, 4, 4, 2), "f")
+    np.testing.assert_array_equal(conv2d(x, w, None, window, method=method), np.zeros((2, 4, 4, 2)))
+    np.testing.assert_array_equal(conv2d(x, w, np.ones(2, "f"), window, method=method), np.ones((2, 4, 4, 2)))
+    assert conv2d_input_grad(dout, w, window, method=method).shape == x.shape
+    assert conv2d_weight_grad(x, dout, window, method=method).shape == w.shape
+    dx, dw = conv2d_grads(x, dout, w, window, method=method)
+    assert (dx.shape, dw.shape) == (x.shape, w.shape)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_the_bits_are_the_same_for_any_number_of_threads(dtype, multiplier, stri
     outputs, rng = multiplier * channels, np.random.default_rng(0)
     shapes = (12, 40, 40, channels), (3, 3, 1, outputs), (12, *window.out, outputs)
     x, w, dout = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
-    assert im2col.conv2d_plan(12, window, w.shape, channels, x.dtype, False)._is_shared
+    assert im2col.conv2d_plan(12, window, w.shape, channels, x.dtype, is_biased=False)._is_shared
     before, bits = ag.get_num_threads(), set()
     try:
         for threads in (1, 2, 3):

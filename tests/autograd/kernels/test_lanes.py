@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograd.kernels import lanes
-from autograd.kernels.lanes import Lanes, runs
+from autograd.kernels.lanes import Lanes, in_parts
 from autograd.kernels.memory import Scratch
 
 
@@ -67,7 +67,7 @@ def test_the_sum_of_no_parts_is_zero():
 
 @given(st.integers(0, 300))
 def test_runs_are_all_steps_in_their_order_and_few(count):
-    found = runs(range(count))
+    found = in_parts(range(count))
     assert [step for run in found for step in run] == list(range(count))
     assert len(found) <= 64
     assert len(found) == count or count > 64

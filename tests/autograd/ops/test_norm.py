@@ -96,6 +96,13 @@ def test_float16_holds_up_with_more_rows_than_it_can_count():
     np.testing.assert_allclose(var, 0.25, rtol=1e-2)
 
 
+def test_a_constant_channel_has_finite_gradients_in_float16():
+    x, weight = ag.Tensor(np.ones((6, 2), np.float16), requires_grad=True), ag.Tensor(np.ones(2, np.float16))
+    y, _, _ = ag.batch_norm(x, weight, weight)
+    y.backward(np.ones((6, 2), np.float16))
+    np.testing.assert_array_equal(x.grad.data, np.zeros((6, 2)))
+
+
 def test_float16_images_get_a_variance_of_one():
     x = np.random.default_rng(0).standard_normal((64, 28, 28, 2)).astype(np.float16)
     y, _, _ = ag.batch_norm(x, np.ones(2, np.float16), np.zeros(2, np.float16))

@@ -249,6 +249,21 @@ def test_pad_is_numpys(x, data):
     np.testing.assert_array_equal(found, expected)
 
 
+def test_pad_takes_unsigned_widths_and_casts_constants_as_numpy_does():
+    x = np.ones((2, 3))
+    np.testing.assert_array_equal(ag.pad(x, np.array([1, 2], np.uint64)), np.pad(x, (1, 2)))
+    np.testing.assert_array_equal(ag.pad(x.astype(np.uint8), 1, constant_values=np.int64(-1)),
+                                  np.pad(x.astype(np.uint8), 1, constant_values=np.int64(-1)))
+    with pytest.raises(ValueError, match="pad: cannot convert float NaN to integer"):
+        ag.pad(x.astype(np.int8), 1, constant_values=np.nan)
+
+
+@pytest.mark.parametrize("widths", [1.5, "a", {0: 1}])
+def test_pad_wants_whole_numbers(widths):
+    with pytest.raises(TypeError, match="pad: pad_width must be a whole number, a pair of them or a pair for each"):
+        ag.pad(np.ones((2, 3)), widths)
+
+
 @pytest.mark.parametrize("f", [
     lambda x: ag.reshape(x, -1), lambda x: ag.transpose(x, (1, 2, 0)), lambda x: ag.roll(x, 1, 1),
     lambda x: ag.pad(x, 1), lambda x: ag.tile(x, (2, 1, 1)), lambda x: ag.repeat(x, (1, 2), 0),
