@@ -185,6 +185,13 @@ def test_parts_that_are_loaded_when_first_used_cost_an_import_nothing_and_are_se
     assert done.stdout.split() == ["[]", "[]"]
 
 
+def test_a_module_that_is_loaded_when_first_used_is_an_attribute_of_its_package():
+    program = "import nn; print(nn.train.fit is nn.fit, nn.files.load is nn.load, nn.table.summary is nn.summary)"
+    done = run(sys.executable, "-c", program)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True"] * 3
+
+
 def names_in_all(path: Path) -> list[str] | None:
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from fractions import Fraction
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -479,3 +479,8 @@ def test_a_leaf_copied_under_no_grad_still_requires_a_gradient(duplicate):
     x = leaf(1.0)
     with ag.no_grad():
         assert duplicate(x).requires_grad
+
+
+@pytest.mark.parametrize("function", [ag.Tensor.__init__, ag.Tensor.__array__, ag.set_default_dtype])
+def test_annotations_can_be_resolved(function):
+    assert "dtype" in get_type_hints(function)
