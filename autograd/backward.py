@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from .graph import Node, Observer, current_mode, no_grad, recording
+from .op import PlannedRule
 from .ops.elementwise import add, astype, real
 from .ops.shape import sum_to
 from .tensor import SCALAR_DTYPES, Tensor, as_array, wrap
@@ -205,9 +206,10 @@ class _Pass:
             g = self._all_outputs(node, g)
         create_graph = self.create_graph
         saved = plan.saved_tensors(node) if create_graph else node.saved
-        for index, rule, pick, apply in plan.rules:
+        for planned in plan.rules:
+            index, rule, apply = planned.input_index, planned.rule, planned.apply
             if index is None:
-                self._pull_jointly(node, g, rule, pick(saved), needed, observer)
+                self._pull_jointly(node, g, planned, saved, needed, observer)
                 continue
             parent = parents[index]
             if needed is not None and parent not in needed:
@@ -219,7 +221,7 @@ class _Pass:
                     _explain(error, node, index)
                     raise
             else:
-                part = _run(rule, node, index, g, pick(saved), observer)
+                part = _run(rule, node, index, g, planned.pick(saved), observer)
             if type(part) is _ndarray:
                 is_number, fits = False, part.shape == parent.shape and part.dtype is parent.dtype
             else:
@@ -237,10 +239,10 @@ class _Pass:
             else:
                 self._sum_up(old, parent, part)
 
-    def _pull_jointly(self, node: Node, g: Any, rule: Callable, values: tuple, needed: set[Node] | None,
+    def _pull_jointly(self, node: Node, g: Any, planned: PlannedRule, saved: tuple, needed: set[Node] | None,
                       observer: Observer | None) -> None:
         wanted = tuple(p is not None and (needed is None or p in needed) for p in node.parents)
-        given = _run(functools.partial(rule, wanted=wanted), node, None, g, values, observer)
+        given = _run(functools.partial(planned.rule, wanted=wanted), node, None, g, planned.pick(saved), observer)
         if not isinstance(given, (tuple, list)) or len(given) != len(wanted):
             what = f"{len(given)} gradients" if isinstance(given, (tuple, list)) else type(given).__name__
             raise RuntimeError(f"{node.op.name}: its joint rule gave {what}; expected a tuple of {len(wanted)}, one "

@@ -246,11 +246,12 @@ class _Scene:
     def tensor_rule(self, pull: Pull, part: Contribution) -> dict[str, Any]:
         node = pull.call.origin
         op, plan = node.op, node.plan
-        [(index, rule, pick, _)] = [found for found in plan.rules if found.input_index in (None, part.index)]
-        names = pick(tuple(plan.names))
+        [planned] = [found for found in plan.rules if found.input_index in (None, part.index)]
+        index, rule = planned.input_index, planned.rule
+        names = planned.pick(tuple(plan.names))
         g = pull.whole
         linked = (*op.input_names, op.variadic_name, "out", *op.output_names)
-        values = dict(zip(names, pick(node.saved), strict=True))
+        values = dict(zip(names, planned.pick(node.saved), strict=True))
         if index is None:
             terms = rule_terms(_with_wanted(rule, node), g, values, tuple(n for n in names if n not in linked))
         else:
