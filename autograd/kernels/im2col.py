@@ -30,7 +30,7 @@ from .depthwise import MOST_SUMMED, Layout, Taps, is_depthwise
 from .lanes import Lanes, in_parts
 from .memory import Scratch
 from .padded import Padded
-from .runs import run_of
+from .runs import MOST_UNDER_LOCK, run_of
 from .threads import share
 from .window import Window
 
@@ -146,7 +146,7 @@ class _Plan(Plan):
     sums     the dtype in which sums over pixels go on from chunk to chunk
     has_ones whether each column ends with a 1, whose weight is the bias: that saves a walk over the outputs
     runs     numbers side by side in a window of one group: its rows, (KH, 1), or its taps, (KH, KW), each an item of
-             `run_dtype`
+             `run_dtype`; single numbers, (KH, KW * C), where NumPy would copy so few rows under the interpreter's lock
     weights_shape  of the weights and their gradient as matrices, without the bias
     views    what a thread keeps for a kind of chunks: `_Columns`, or `Taps` for a depthwise convolution
     """
@@ -174,14 +174,20 @@ class _Plan(Plan):
             self._is_shared = self.depthwise.nanoseconds(images) >= _LEAST_SHARED
         else:
             self._is_shared = _is_shared(images, window, (*window.kernel, w_shape[2], self.outputs))
-        of_row = window.kernel[1] * w_shape[2]
-        of_run = of_row if groups == 1 and window.dilation[1] == 1 else w_shape[2]
-        self.run_dtype = run_of(self.dtype, of_run)
-        self.runs = (window.kernel[0], of_row // max(of_run, 1))
         self._images, self._least_pixels = images, least_pixels
         self._is_padded = window.padded
+        self.run_dtype, self.runs, self._apart = self._as_runs(*window.kernel, w_shape[2])
         matrices = (groups, numbers, self.outputs // groups)
         self.weights_shape = self.depthwise.weights_shape if self.depthwise else matrices
+
+    def _as_runs(self, kh: int, kw: int, depth: int) -> tuple[np.dtype[Any], tuple[int, int], int]:
+        """`run_dtype`, `runs`, and how many numbers apart those of a row begin: windows of a group are (kh, kw, depth)."""
+        if self.groups > 1 or self.window.dilation[1] > 1:
+            run, apart = depth, self.window.dilation[1] * self.channels
+        else:
+            fewest = min((step.pixels.stop - step.pixels.start for step in self.steps()), default=0)
+            run = apart = 1 if self._is_shared and fewest * kh <= MOST_UNDER_LOCK else kw * depth
+        return run_of(self.dtype, run), (kh, kw * depth // max(run, 1)), apart  # no run where there are no channels
 
     def chunks(self) -> Iterator[Chunk]:
         row_bytes, least_pixels = _row_bytes(self.window, self.channels, self.dtype), self._least_pixels
@@ -241,9 +247,9 @@ class _Plan(Plan):
     def view(self, x: Array, rows: int) -> Array:
         """The windows of x, which is padded already, as (groups, images, rows, OW, *runs), a view of `run_dtype`."""
         n, h, w, c = x.strides
-        (sh, sw), (dh, dw), groups = self.window.stride, self.window.dilation, self.groups
+        (sh, sw), dh, groups = self.window.stride, self.window.dilation[0], self.groups
         shape = (groups, len(x), rows, self.window.out[1], *self.runs)
-        strides = (c * (self.channels // groups), n, h * sh, w * sw, h * dh, w * dw)
+        strides = (c * (self.channels // groups), n, h * sh, w * sw, h * dh, c * self._apart)
         return np.ndarray(shape, self.run_dtype, x, 0, strides)  # what as_strided does, in a tenth of its 10 us
 
 

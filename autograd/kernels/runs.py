@@ -3,15 +3,21 @@
 NumPy copies a strided array run by run, and for a run of some dozens of numbers the loop over them takes as long as to
 move them. An item of a run's size (`np.void`) it moves as a whole: columns of 3x3 windows took 0.65 of the time for 16
 channels and 0.8 for 32, tiles of Winograd's way 0.6 to 0.9. An array of such items is another view of the same memory.
+
+But NumPy lets go of the interpreter's lock for copies of more than 500 items only (`NPY_BEGIN_THREADS_THRESHOLDED`). So
+few runs, which may be long, are copied as numbers, as fast: another thread would wait for the lock meanwhile.
 """
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
-__all__ = ["copy_runs", "run_of"]
+__all__ = ["MOST_UNDER_LOCK", "copy_runs", "run_of"]
 
 Array = np.ndarray[Any, Any]
+
+MOST_UNDER_LOCK = 500  # items in a copy for which NumPy keeps the interpreter's lock
 
 
 def run_of(dtype: np.dtype[Any], numbers: int) -> np.dtype[Any]:
@@ -28,7 +34,8 @@ def copy_runs(target: Array, source: Array) -> None:
     array([[ 3.,  4.,  5.],
            [ 9., 10., 11.]])
     """
-    if target.strides[-1] == source.strides[-1] == target.itemsize and target.dtype == source.dtype:
+    are_runs = target.strides[-1] == source.strides[-1] == target.itemsize and target.dtype == source.dtype
+    if are_runs and prod(target.shape[:-1]) > MOST_UNDER_LOCK:
         run = run_of(target.dtype, target.shape[-1])
         target, source = target.view(run), source.view(run)  # (.., C) -> (.., 1)
     np.copyto(target, source)

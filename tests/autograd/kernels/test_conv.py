@@ -217,6 +217,27 @@ def test_the_chunks_cover_each_output_row_once_and_in_order(images, height, widt
     assert not is_shared or len(chunks) >= min(2, images * height)
 
 
+FEW_LONG_ROWS = {  # image, channels, kernel, stride, padding: a chunk sees few windows, of long rows
+    "padded": (8, 128, 3, 1, 1),
+    "whole": (8, 128, 3, 1, 0),
+    "strided": (16, 128, 3, 2, 0),
+    "pointwise": (8, 512, 1, 1, 0),
+    "strided pointwise": (16, 512, 1, 2, 0),
+}
+
+
+@pytest.mark.parametrize(("size", "channels", "kernel", "stride", "padding"), FEW_LONG_ROWS.values(), ids=FEW_LONG_ROWS)
+def test_threads_copy_columns_without_the_interpreters_lock(size, channels, kernel, stride, padding):
+    """NumPy keeps it for 500 items or fewer: rows of windows, as items, would be too few."""
+    window = resolve("conv2d", (size, size), kernel, stride, padding)
+    x, w = arrays([(1, size, size, channels), (kernel, kernel, channels, 512)])
+    plan = im2col.conv2d_plan(1, window, w.shape, 1, x.dtype, is_biased=False)
+    copied = [(step.pixels.stop - step.pixels.start) * np.prod(plan.runs) for step in plan.steps()]
+    assert len(copied) > 1
+    assert min(copied) > 500
+    np.testing.assert_allclose(im2col.conv2d(x, w, None, plan), whole_batch(x, w, window), rtol=1e-10)
+
+
 def test_a_large_image_is_cut_into_rows_and_small_images_go_together():
     window = resolve("demo", (64, 64), 3, 1, 1)
     half_a_megabyte_an_image = list(im2col._cut(4, window, (1 << 19) // 64, 1, False))

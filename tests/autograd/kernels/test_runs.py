@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from autograd.kernels.runs import copy_runs, run_of
+from autograd.kernels.runs import MOST_UNDER_LOCK, copy_runs, run_of
 
 DTYPES = st.sampled_from([np.float16, np.float32, np.float64, np.complex128, np.int8, np.bool_])
 WAYS = st.sampled_from(["contiguous", "fortran", "cut", "with gaps", "backwards"])
@@ -26,7 +26,12 @@ def laid_out(way, shape, dtype):
     return buffer, view[first]
 
 
-@given(DTYPES, hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5), WAYS, WAYS)
+# few runs are copied as numbers, many as items
+SHAPES = st.builds(lambda n, shape: (*n, *shape), st.sampled_from([(), (MOST_UNDER_LOCK + 1,)]),
+                   hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=5))
+
+
+@given(DTYPES, SHAPES, WAYS, WAYS)
 def test_it_writes_what_numpy_would(dtype, shape, source_way, target_way):
     _, source = laid_out(source_way, shape, dtype)
     source[...] = np.random.default_rng(0).integers(0, 100, shape)
@@ -36,10 +41,14 @@ def test_it_writes_what_numpy_would(dtype, shape, source_way, target_way):
     np.testing.assert_array_equal(buffer, expected)  # between the numbers, too
 
 
-@pytest.mark.parametrize("source", [np.broadcast_to(np.float32(2), (3, 4)), np.arange(12).reshape(3, 4),
-                                    np.arange(12, dtype=">f4").reshape(3, 4)], ids=["broadcast", "int", "swapped"])
+MANY = MOST_UNDER_LOCK + 1
+
+
+@pytest.mark.parametrize("source", [np.broadcast_to(np.float32(2), (MANY, 4)), np.arange(4 * MANY).reshape(MANY, 4),
+                                    np.arange(4 * MANY, dtype=">f4").reshape(MANY, 4)],
+                         ids=["broadcast", "int", "swapped"])
 def test_numbers_that_are_no_runs_or_of_another_dtype_are_copied_one_by_one(source):
-    target = np.zeros((3, 4), np.float32)
+    target = np.zeros((MANY, 4), np.float32)
     copy_runs(target, source)
     np.testing.assert_array_equal(target, source)
 
