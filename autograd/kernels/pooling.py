@@ -92,22 +92,20 @@ def max_pool2d_taps(x: Array, window: Window) -> tuple[Array, Array]:
 def _first_taps(x: Array, out: Array, geometry: Geometry, taps: Array) -> None:
     """Write the first tap at which each window has its largest element, for one chunk of images.
 
-    Each tap is given a rank, the first the highest, and each window the highest rank of those at which x equals out.
-    Measured here with the maxima, windows of 2x2 to 5x5 on one core: 0.23 to 0.53 of the time of copying each tap's
-    number under a mask.
+    From the last tap, which needs no comparison, to the first: how many taps from this one on come before an equal one.
+    Measured here with the maxima, on 1 and 2 threads: 0.7 to 0.9 of the time of comparing all taps and ranking them.
     """
-    last = len(geometry.taps)
-    ranks = np.zeros(out.shape, np.min_scalar_type(last))
     # NaN equals nothing; it is rare, and costs more comparisons. An infinity may look like one, and does no harm.
-    same = np.equal if x.dtype.kind != "f" or is_finite(out) else _same_or_nan
-    for number, outputs, pixels in geometry.taps:
-        part = same(x[pixels], out[outputs]).view(np.uint8) * ranks.dtype.type(last - number)
-        np.maximum(ranks[outputs], part, out=ranks[outputs])
-    np.subtract(last, ranks, out=taps, casting="unsafe")
+    differ = np.not_equal if x.dtype.kind != "f" or is_finite(out) else _differ_and_no_nan
+    taps[...] = 0
+    for _, outputs, pixels in reversed(geometry.taps[:-1]):
+        taps += 1
+        part = taps[outputs]
+        part *= differ(x[pixels], out[outputs]).view(np.uint8)
 
 
-def _same_or_nan(x: Array, out: Array) -> Array:
-    return np.equal(x, out) | (np.isnan(x) & np.isnan(out))
+def _differ_and_no_nan(x: Array, out: Array) -> Array:
+    return np.not_equal(x, out) & ~(np.isnan(x) & np.isnan(out))
 
 
 def unpool_taps(g: Array, taps: Array, window: Window) -> Array:
