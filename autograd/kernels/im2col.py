@@ -181,7 +181,7 @@ class _Plan(Plan):
         self.weights_shape = self.depthwise.weights_shape if self.depthwise else matrices
 
     def _as_runs(self, kh: int, kw: int, depth: int) -> tuple[np.dtype[Any], tuple[int, int], int]:
-        """`run_dtype`, `runs`, and how many numbers apart those of a row begin; a group's windows are (kh, kw, depth)."""
+        """`run_dtype`, `runs`, and how many numbers apart those of a row are; a group's windows are (kh, kw, depth)."""
         if self.groups > 1 or self.window.dilation[1] > 1:
             run, apart = depth, self.window.dilation[1] * self.channels
         else:
