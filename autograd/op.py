@@ -535,12 +535,12 @@ def _shapes(value: Any) -> tuple:
 
 def _wrap_plain(op: Op, out: Any) -> Any:
     """Tensors without history."""
-    if type(out) is tuple:
-        return tuple(_wrap_plain(op, part) for part in out)
-    if type(out) not in SCALAR_DTYPES:
-        out = out if type(out) is _ndarray else _asarray(out)
-        if out.dtype.hasobject:
-            raise TypeError(f"{op.name}: an argument is an array of objects; give an array of numbers")
+    if type(out) is not _ndarray:
+        if type(out) is tuple:
+            return tuple(_wrap_plain(op, part) for part in out)
+        out = out if type(out) in SCALAR_DTYPES else _asarray(out)
+    if type(out) is _ndarray and out.dtype.hasobject:
+        raise TypeError(f"{op.name}: an argument is an array of objects; give an array of numbers")
     tensor = _new(Tensor)  # here and not by wrap(...), as in `_recorded`
     tensor._value = out
     tensor._node = tensor._grad = None
