@@ -136,7 +136,7 @@ class Op:
     """
 
     # What each call reads is found at once in a slot; in the dicts of ops it has different places, and the interpreter
-    # looks it up anew each time: a tenth of an op's forward. Function attributes (`__name__`, ..) are in `__dict__`.
+    # looks it up anew each time: an eleventh of a forward. Function attributes (`__name__`, ..) are in `__dict__`.
     __slots__ = (
         "__dict__", "__weakref__", "_arguments", "_asked_params", "_asked_shapes", "_has_aux", "_inputs", "_joint",
         "_keywords", "_known_params", "_most_args", "_n_args", "_params", "_plans", "_positions", "_quick", "_rules",

@@ -184,10 +184,14 @@ class _Plan(Plan):
         """`run_dtype`, `runs`, and how many numbers apart those of a row are; a group's windows are (kh, kw, depth)."""
         if self.groups > 1 or self.window.dilation[1] > 1:
             run, apart = depth, self.window.dilation[1] * self.channels
+        elif self._is_shared and kh * self._fewest_pixels() <= MOST_UNDER_LOCK:
+            run = apart = 1
         else:
-            fewest = min((step.pixels.stop - step.pixels.start for step in self.steps()), default=0)
-            run = apart = 1 if self._is_shared and fewest * kh <= MOST_UNDER_LOCK else kw * depth
+            run = apart = kw * depth
         return run_of(self.dtype, run), (kh, kw * depth // max(run, 1)), apart  # no run where there are no channels
+
+    def _fewest_pixels(self) -> int:
+        return min(step.pixels.stop - step.pixels.start for step in self.steps())
 
     def chunks(self) -> Iterator[Chunk]:
         row_bytes, least_pixels = _row_bytes(self.window, self.channels, self.dtype), self._least_pixels
