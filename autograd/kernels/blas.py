@@ -1,8 +1,9 @@
-"""BLAS's own threads, which are put to sleep where the pool's work: a limit of the whole process, counted under a lock.
+"""What there is to know of the BLAS that NumPy calls, and its threads, which are put to sleep where the pool's work.
 
 BLAS has threads of its own, which would fight with the pool's for the cores. While the pool works on products BLAS
-is limited to one thread, which needs the package threadpoolctl. Without it, or with a BLAS that it cannot limit
-(Apple's, one on OpenMP), products stay in the calling thread and BLAS uses its threads.
+is limited to one thread, which needs the package threadpoolctl: a limit of the whole process, counted under a lock.
+Without it, or with a BLAS that it cannot limit (Apple's, one on OpenMP), products stay in the calling thread and BLAS
+uses its threads.
 """
 
 import ctypes
@@ -12,9 +13,12 @@ from contextlib import AbstractContextManager, nullcontext
 from threading import RLock, get_ident
 from typing import Any, NamedTuple
 
-__all__ = ["SMALL_PRODUCT", "can_be_limited", "one_blas_thread"]
+__all__ = ["SMALL_PRODUCT", "UNPACKED", "can_be_limited", "has_unpacked", "one_blas_thread"]
 
 SMALL_PRODUCT = 1 << 18  # multiplications: up to here OpenBLAS takes one thread by itself
+UNPACKED = 1_000_000  # multiplications: so many OpenBLAS takes without packing where it `has_unpacked` kernels
+
+_UNPACKED_ON = frozenset(["SkylakeX", "Cooperlake", "SapphireRapids"])  # its names for processors with AVX-512
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
@@ -29,6 +33,11 @@ def one_blas_thread() -> AbstractContextManager[Any]:
 def can_be_limited() -> bool:
     """Whether BLAS is one whose threads can be limited, and threadpoolctl is there to do it."""
     return _blas.can_be_limited()
+
+
+def has_unpacked() -> bool:
+    """Whether BLAS has kernels for this processor that multiply small matrices as they lie, without packing them."""
+    return _blas.has_unpacked()
 
 
 class _Region:
@@ -61,15 +70,27 @@ class _Blas:
     def __init__(self) -> None:
         self.lock = RLock()  # a signal's handler may compute, too
         self._libraries: list[_Limit] = []
+        self._has_unpacked = False
         self._looked = False  # for them, when first needed: that costs a millisecond
         self._before: list[int] = []
         self._entered: dict[int, int] = {}  # by the id of a region, the thread's
 
     def can_be_limited(self) -> bool:
-        if not self._looked:
-            self._libraries = _blas_libraries()
-            self._looked = True
+        self._look()
         return bool(self._libraries)
+
+    def has_unpacked(self) -> bool:
+        self._look()
+        return self._has_unpacked
+
+    def _look(self) -> None:
+        if self._looked:
+            return
+        found = _blas_libraries()
+        self._libraries = _limits(found)
+        processors = {library.architecture for library in found if library.internal_api == "openblas"}
+        self._has_unpacked = bool(processors) and processors <= _UNPACKED_ON
+        self._looked = True
 
     def enter(self, region: _Region) -> None:
         with self.lock:
@@ -121,13 +142,17 @@ def _limit_of(library: Any) -> _Limit:
     return _Limit(library.get_num_threads, getattr(library, "_real_set_num_threads", library.set_num_threads))
 
 
-def _blas_libraries() -> list[_Limit]:
-    """What limits the threads of each BLAS; none without threadpoolctl, or where a limit is of one thread alone."""
+def _blas_libraries() -> list[Any]:
+    """threadpoolctl's handles of each BLAS; none without it."""
     try:
         from threadpoolctl import ThreadpoolController
     except ModuleNotFoundError:
         return []
-    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def _limits(libraries: list[Any]) -> list[_Limit]:
+    """What limits the threads of each BLAS; none where a limit is of one thread alone."""
     own_limit_per_thread = any(getattr(library, "threading_layer", "") == "openmp" for library in libraries)
     return [] if own_limit_per_thread else [_limit_of(library) for library in libraries]
 

@@ -31,6 +31,7 @@ from .lanes import Lanes, in_parts
 from .memory import Scratch
 from .padded import Padded
 from .runs import MOST_UNDER_LOCK, run_of
+from .stacks import pieces
 from .threads import share
 from .window import Window
 
@@ -295,15 +296,21 @@ class _Columns:
         pixels = (kind.images, kind.rows, window.out[1])
         depth = plan.channels // plan.groups
         numbers = prod(window.kernel) * depth
-        self._matrix_shape = (plan.groups, prod(pixels), numbers + plan.has_ones)
+        count, length, outputs = prod(pixels), numbers + plan.has_ones, plan.outputs // plan.groups
+        self._stack = pieces(count, length * outputs)
+        self._matrix_shape = (plan.groups, self._stack, count // self._stack, length)
+        self._out_shape = (*self._matrix_shape[:3], outputs)
         if not self._pointwise:
-            self._matrices = scratch.array("columns", self._matrix_shape, plan.dtype)
-            by_run = self._matrices[:, :, :numbers].view(plan.run_dtype)  # (g, n*r*OW, K) -> (g, n*r*OW, runs)
+            matrices = scratch.array("columns", (plan.groups, count, length), plan.dtype)
+            by_run = matrices[:, :, :numbers].view(plan.run_dtype)  # (g, n*r*OW, K) -> (g, n*r*OW, runs)
             self._columns = by_run.reshape(plan.groups, *pixels, *plan.runs)  # -> (g, n, r, OW, *runs), a view
-            self._ones = self._matrices[:, :, numbers:] if plan.has_ones else None
+            self._ones = matrices[:, :, numbers:] if plan.has_ones else None
+            self._matrices = matrices.reshape(self._matrix_shape)  # (g, n*r*OW, K) -> (g, stack, n*r*OW / stack, K)
 
     def of(self, x: Array, step: Step, whole: Array | None, scratch: Scratch) -> Array:
-        """What the chunk sees of x, (groups, pixels, KH*KW*C/groups), with a 1 behind it where the plan `has_ones`.
+        """What the chunk sees of x, (groups, stack, pixels / stack, KH*KW*C/groups), in a stack: see `stacks.py`.
+
+        With a 1 behind it where the plan `has_ones`.
 
         whole  x's windows if it needs no copy
         """
@@ -314,7 +321,7 @@ class _Columns:
             self._padded.fill(x, step, scratch)
             windows = self._windows
         if self._pointwise:  # no copy
-            # (groups, images, rows, OW, 1, 1) -> (groups, images, rows, OW, 1, C/groups) -> (groups, pixels, C/groups)
+            # (groups, images, rows, OW, 1, 1) -> (.., 1, C/groups) -> (groups, stack, .., C/groups)
             return windows.view(self._dtype).reshape(self._matrix_shape)
         np.copyto(self._columns, windows)
         if self._ones is not None:
@@ -330,13 +337,19 @@ class _Columns:
 
     def times(self, seen: Array, weights: Array, out: Array, scratch: Scratch) -> None:
         """Writes what the chunk sees times the weights to out (groups, pixels, O/groups), the pixels of the chunk."""
-        # (groups, pixels, K) @ (groups, K, O/groups) -> (groups, pixels, O/groups), K = KH*KW*C/groups, and 1 with ones
-        np.matmul(seen, weights, out=out)
+        out = out.reshape(self._out_shape)  # (groups, pixels, O/g) -> (groups, stack, pixels / stack, O/g), a view
+        # (groups, stack, pixels / stack, K) @ (groups, 1, K, O/groups), K = KH*KW*C/groups, and 1 with ones
+        np.matmul(seen, weights[:, None], out=out)
 
     def weigh(self, seen: Array, dout: Array, dw: Array, scratch: Scratch) -> None:
         """Writes what it sees times dout (groups, pixels, O/groups), summed over pixels, to dw (`weights_shape`)."""
-        # (g, pixels, K) -> (g, K, pixels) @ (g, pixels, O) -> (g, K, O)
-        np.matmul(seen.swapaxes(1, 2), dout, out=dw)
+        alone = self._stack == 1
+        products = dw[:, None] if alone else scratch.array("products", (len(dw), self._stack, *dw.shape[1:]), dw.dtype)
+        dout = dout.reshape(self._out_shape)  # (g, pixels, O) -> (g, stack, pixels / stack, O)
+        # (g, stack, pixels / stack, K) -> (g, stack, K, pixels / stack), @ (g, stack, pixels / stack, O)
+        np.matmul(seen.swapaxes(2, 3), dout, out=products)
+        if not alone:
+            np.add.reduce(products, axis=1, out=dw)
 
 
 def _by_group(rows: Array, groups: int) -> Array:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd.kernels import im2col, winograd
+from autograd.kernels import im2col, stacks, winograd
 from autograd.kernels.conv import conv2d, conv2d_for, conv2d_grads, conv2d_input_grad, conv2d_weight_grad
 from autograd.kernels.memory import Scratch
 from autograd.kernels.phases import phases
@@ -138,6 +138,7 @@ def test_a_stride_that_leaves_pixels_out_takes_no_more_scratch_memory():
 
 
 def forget_plans():
+    stacks.pieces.cache_clear()
     im2col._plan.cache_clear()
     conv2d_for.cache_clear()
 
@@ -152,6 +153,23 @@ def test_where_the_work_is_cut_changes_nothing(convolution, rows):
         patch.setattr(im2col, "_LEAST_PIXELS", rows * window.out[1])
         patch.setattr(im2col, "_LEAST_PIXELS_WEIGHT_GRAD", rows * window.out[1])
         forget_plans()  # of what was cut in another way
+        results = *all_three(x, w, dout, window, groups), *conv2d_grads(x, dout, w, window, groups)
+    forget_plans()
+    y, dx, dw = naive(x, w, dout, window, groups)
+    for got, expected in zip(results, (y, dx, dw, dx, dw), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+@given(convolutions(), st.integers(1, 3000))
+def test_where_the_products_are_cut_changes_nothing(convolution, unpacked):
+    """Columns in stacks, where BLAS takes few multiplications without packing."""
+    window, groups, shapes = convolution
+    x, w, dout = arrays(shapes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stacks, "has_unpacked", lambda: True)
+        patch.setattr(stacks, "UNPACKED", unpacked)
+        patch.setattr(stacks, "_LEAST", 1)
+        forget_plans()
         results = *all_three(x, w, dout, window, groups), *conv2d_grads(x, dout, w, window, groups)
     forget_plans()
     y, dx, dw = naive(x, w, dout, window, groups)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd.kernels import conv, lanes, winograd
+from autograd.kernels import conv, lanes, stacks, winograd
 from autograd.kernels.window import resolve
 
 # The largest error, relative to the largest value of the exact result. One float32 rounding is 6e-8; the longest
@@ -86,6 +86,28 @@ def test_where_the_work_is_cut_changes_little(geometry, tiles, at_once):
     winograd._plan.cache_clear()
     for got, exact in zip(results, by_taps(x, w, dout, window), strict=True):
         assert error(got, exact) < BOUND
+
+
+@given(geometries(), st.integers(1, 3000), st.booleans())
+@settings(max_examples=30)
+def test_where_the_products_are_cut_changes_little(geometry, unpacked, at_once):
+    """Transforms and products of stacks, where BLAS takes few multiplications without packing."""
+    n, window, c, o = geometry
+    x, w, dout = draws(n, window, c, o)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stacks, "has_unpacked", lambda: True)
+        patch.setattr(stacks, "UNPACKED", unpacked)
+        patch.setattr(stacks, "_LEAST", 1)
+        forget_cuts()
+        results = all_three(x, w, dout, window, at_once=at_once)
+    forget_cuts()
+    for got, exact in zip(results, by_taps(x, w, dout, window), strict=True):
+        assert error(got, exact) < BOUND
+
+
+def forget_cuts():
+    stacks.pieces.cache_clear()
+    winograd._plan.cache_clear()
 
 
 REAL_SIZES = [(8, 32, 64, 128), (16, 16, 128, 128), (32, 8, 128, 256), (2, 30, 64, 64)]

@@ -1,0 +1,48 @@
+"""Matrices cut into stacks of smaller ones, whose products BLAS takes without a copy of its arguments.
+
+BLAS copies matrices into another order before it multiplies them ("packing": Goto and van de Geijn, "Anatomy of
+High-Performance Matrix Multiplication", 2008, section 4). Where one of the matrices is small, that is a third to a half
+of the work. OpenBLAS has kernels for processors with AVX-512 that take up to a million multiplications without it, and
+NumPy's product of a stack calls BLAS for one matrix after the other, without the interpreter: 1792 rows of 144 numbers
+times (144, 16) took 0.67 of the time in 8 pieces, (36, 36) times 8192 columns 0.53 in 16. Where BLAS packs all the
+same, pieces would take 1.01 to 1.08 of the time, so matrices stay whole (`blas.has_unpacked`).
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .blas import UNPACKED, has_unpacked
+
+__all__ = ["by_columns", "by_rows", "pieces"]
+
+Array = np.ndarray[Any, Any]
+
+_LEAST = 32  # rows or columns of a piece, else calls cost more than packing
+
+
+@lru_cache(maxsize=1024)
+def pieces(length: int, each: int) -> int:
+    """How many pieces of equal length the rows, or columns, of a product are best cut into.
+
+    each  how many multiplications one of them takes
+    """
+    longest = UNPACKED // max(each, 1)
+    if length <= longest or longest < _LEAST or not has_unpacked():
+        return 1
+    return next((count for count in range(-(-length // longest), length // _LEAST + 1) if length % count == 0), 1)
+
+
+def by_rows(matrix: Array, each: int) -> Array:
+    """(.., n, k) -> (.., pieces, n / pieces, k), a view: a row takes `each` multiplications."""
+    *stack, n, k = matrix.shape
+    count = pieces(n, each)
+    return matrix.reshape(*stack, count, n // count, k)  # (.., n, k) -> (.., pieces, n / pieces, k)
+
+
+def by_columns(matrix: Array, each: int) -> Array:
+    """(k, n) -> (pieces, k, n / pieces), a view: a column takes `each` multiplications."""
+    k, n = matrix.shape
+    count = pieces(n, each)
+    return matrix.reshape(k, count, n // count).swapaxes(0, 1)  # (k, n) -> (k, pieces, ..) -> (pieces, k, n / pieces)

@@ -1,0 +1,75 @@
+"""Stacks of small matrices: how they are cut, what their products are, and where BLAS has kernels for them."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autograd.kernels import blas, stacks
+
+
+# of a module, so that Hypothesis may use it: no test changes it
+@pytest.fixture(autouse=True, scope="module", params=[True, False], ids=["unpacked", "packed"])
+def unpacked(request):
+    """With kernels that need no packing and without, whatever this machine has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stacks, "has_unpacked", lambda: request.param)
+        stacks.pieces.cache_clear()
+        yield request.param
+    stacks.pieces.cache_clear()
+
+
+@given(length=st.integers(0, 5000), each=st.integers(0, 100_000))
+def test_pieces_are_equal_and_none_is_too_long_or_too_short(length, each, unpacked):
+    count = stacks.pieces(length, each)
+    assert count * (length // count) == length
+    if count > 1:
+        assert unpacked
+        assert length // count >= 32
+        assert length // count * each <= 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("length", "each", "expected"),
+    [
+        pytest.param(1792, 144 * 16, 7, id="256 rows each"),
+        pytest.param(434, 144 * 16, 1, id="one piece is short enough"),
+        pytest.param(4096, 36 * 36, 8, id="columns of Winograd's tiles"),
+        pytest.param(1009, 144 * 16, 1, id="a prime number of rows"),
+        pytest.param(512, 576 * 128, 1, id="13 rows would be too short"),
+    ],
+)
+def test_there_are_as_few_pieces_as_can_be(length, each, expected, unpacked):
+    assert stacks.pieces(length, each) == (expected if unpacked else 1)
+
+
+def test_products_of_stacks_are_those_of_the_whole():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(-9, 9, (2, 600, 50)).astype(float), rng.integers(-9, 9, (50, 40)).astype(float)
+    by_rows, by_columns = np.empty((2, 600, 40)), np.empty((40, 600))
+    np.matmul(stacks.by_rows(x, y.size), y, out=stacks.by_rows(by_rows, y.size))
+    np.matmul(y.T, stacks.by_columns(x[0].T, y.size), out=stacks.by_columns(by_columns, y.size))
+    np.testing.assert_array_equal(by_rows, np.einsum("bnk,km->bnm", x, y))
+    np.testing.assert_array_equal(by_columns, np.einsum("nk,km->mn", x[0], y))
+
+
+@pytest.mark.parametrize(
+    ("libraries", "expected"),
+    [
+        ([("openblas", "SkylakeX")], True),
+        ([("openblas", "Cooperlake"), ("openblas", "Cooperlake")], True),
+        ([("mkl", None), ("openblas", "SapphireRapids")], True),
+        ([("openblas", "Haswell")], False),
+        ([("openblas", "SkylakeX"), ("openblas", "Zen")], False),
+        ([("mkl", None)], False),
+        ([], False),
+    ],
+)
+def test_openblas_alone_has_them_on_processors_with_avx512(libraries, expected, monkeypatch):
+    found = [SimpleNamespace(internal_api=api, architecture=name) for api, name in libraries]
+    monkeypatch.setattr(blas, "_blas_libraries", lambda: found)
+    monkeypatch.setattr(blas, "_limits", lambda libraries: [])
+    monkeypatch.setattr(blas, "_blas", blas._Blas())
+    assert blas.has_unpacked() is expected
