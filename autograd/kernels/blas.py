@@ -1,4 +1,4 @@
-"""What there is to know of the BLAS that NumPy calls, and its threads, which are put to sleep where the pool's work.
+"""The BLAS that NumPy calls: whether it packs small matrices, and its threads, which sleep while the pool's work.
 
 BLAS has threads of its own, which would fight with the pool's for the cores. While the pool works on products BLAS
 is limited to one thread, which needs the package threadpoolctl: a limit of the whole process, counted under a lock.
@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 __all__ = ["SMALL_PRODUCT", "UNPACKED", "can_be_limited", "has_unpacked", "one_blas_thread"]
 
 SMALL_PRODUCT = 1 << 18  # multiplications: up to here OpenBLAS takes one thread by itself
-UNPACKED = 1_000_000  # multiplications: so many OpenBLAS takes without packing where it `has_unpacked` kernels
+UNPACKED = 1_000_000  # multiplications: so many OpenBLAS takes without packing where it `has_unpacked` kernels,
+# if the second matrix is not transposed (as NumPy counts them; by columns it is the first)
 
 _UNPACKED_ON = frozenset(["SkylakeX", "Cooperlake", "SapphireRapids"])  # its names for processors with AVX-512
 
@@ -36,7 +37,10 @@ def can_be_limited() -> bool:
 
 
 def has_unpacked() -> bool:
-    """Whether BLAS has kernels for this processor that multiply small matrices as they lie, without packing them."""
+    """Whether BLAS has kernels for this processor that multiply small matrices as they lie, without packing them.
+
+    False where it cannot be limited: then it uses its own threads, but not for products as small as that.
+    """
     return _blas.has_unpacked()
 
 
@@ -65,13 +69,16 @@ class _Region:
 
 
 class _Blas:
-    """The BLAS that NumPy calls: it has one thread while any region is entered, then again what it had before."""
+    """The BLAS that NumPy calls: it has one thread while any region is entered, then again what it had before.
+
+    What is known of it is looked up when it is first needed, which costs a millisecond.
+    """
 
     def __init__(self) -> None:
         self.lock = RLock()  # a signal's handler may compute, too
         self._libraries: list[_Limit] = []
         self._has_unpacked = False
-        self._looked = False  # for them, when first needed: that costs a millisecond
+        self._looked = False
         self._before: list[int] = []
         self._entered: dict[int, int] = {}  # by the id of a region, the thread's
 
@@ -88,8 +95,8 @@ class _Blas:
             return
         found = _blas_libraries()
         self._libraries = _limits(found)
-        processors = {library.architecture for library in found if library.internal_api == "openblas"}
-        self._has_unpacked = bool(processors) and processors <= _UNPACKED_ON
+        kinds = [library.internal_api == "openblas" and library.architecture in _UNPACKED_ON for library in found]
+        self._has_unpacked = bool(self._libraries) and all(kinds)
         self._looked = True
 
     def enter(self, region: _Region) -> None:

@@ -4,9 +4,10 @@ Every window of the input becomes a row of a matrix of columns (OH * OW rows of 
 convolution is that matrix times the weights (Chellapilla, Puri and Simard, High performance convolutional
 neural networks for document processing, 2006). The matrix is KH * KW times larger than the image, so it is
 never made for a whole batch: `_cut` cuts the work into chunks whose columns stay in the cache, `_Columns`
-writes the columns of one chunk into a buffer that the thread's next chunk overwrites, and one BLAS product does
-the rest. Chunks are shared out to threads, each product in one thread; buffers are kept from call to call, and so is
-the `_Plan`, all that follows from shapes. A depthwise convolution has `depthwise.Taps` in place of columns.
+writes the columns of one chunk into a buffer that the thread's next chunk overwrites, and a product does the rest, of
+one matrix or of a stack of small ones (`stacks.py`). Chunks are shared out to threads, each product in one thread;
+buffers are kept from call to call, and so is the `_Plan`, all that follows from shapes. A depthwise convolution has
+`depthwise.Taps` in place of columns.
 
 With few channels the columns have short runs and the products few outputs, both slow. There outputs that lie side by
 side in a row are taken as the channels of one: see `bands.py`.
@@ -42,6 +43,7 @@ Array = np.ndarray[Any, Any]
 _CHUNK_BYTES = 1 << 20  # of columns: more falls out of the cache, less makes the BLAS products too short
 _LEAST_PIXELS = 512  # in a chunk, else BLAS spends its time on rearranging large weights
 _LEAST_PIXELS_WEIGHT_GRAD = 1024  # else adding up the products of the chunks costs as much as they do
+_MOST_OUTPUTS = 128  # of a product in pieces: with more, packing is a small part of it
 _LEAST_SHARED = 300_000  # nanoseconds of work: below, threads cost as much as they save
 
 
@@ -148,6 +150,7 @@ class _Plan(Plan):
     has_ones whether each column ends with a 1, whose weight is the bias: that saves a walk over the outputs
     runs     numbers side by side in a window of one group: its rows, (KH, 1), or its taps, (KH, KW), each an item of
              `run_dtype`; single numbers, (KH, KW * C), where NumPy would copy so few rows under the interpreter's lock
+    is_cut   whether products may be cut into stacks of small ones
     weights_shape  of the weights and their gradient as matrices, without the bias
     views    what a thread keeps for a kind of chunks: `_Columns`, or `Taps` for a depthwise convolution
     """
@@ -179,6 +182,7 @@ class _Plan(Plan):
         self._is_padded = window.padded
         self.run_dtype, self.runs, self._apart = self._as_runs(*window.kernel, w_shape[2])
         matrices = (groups, numbers, self.outputs // groups)
+        self.is_cut = self.dtype in (np.float32, np.float64) and matrices[2] <= _MOST_OUTPUTS
         self.weights_shape = self.depthwise.weights_shape if self.depthwise else matrices
 
     def _as_runs(self, kh: int, kw: int, depth: int) -> tuple[np.dtype[Any], tuple[int, int], int]:
@@ -223,7 +227,8 @@ class _Plan(Plan):
         matrix = banded(w, self.window, self.block, spare=self.has_ones)
         if self.has_ones:
             matrix[-1].reshape(self.block, -1)[...] = b  # (block*O,) -> (block, O)
-        return self.by_group(matrix)
+        # of a 1x1 kernel it may be transposed, which BLAS does not take without packing
+        return self.by_group(np.ascontiguousarray(matrix) if self.is_cut else matrix)
 
     def weights_back(self, weights: Array) -> Array:
         """What `weights` makes of a band, as the band (KH, KW, C/groups, O)."""
@@ -297,20 +302,22 @@ class _Columns:
         depth = plan.channels // plan.groups
         numbers = prod(window.kernel) * depth
         count, length, outputs = prod(pixels), numbers + plan.has_ones, plan.outputs // plan.groups
-        self._stack = pieces(count, length * outputs)
-        self._matrix_shape = (plan.groups, self._stack, count // self._stack, length)
-        self._out_shape = (*self._matrix_shape[:3], outputs)
+        each = length * outputs if plan.is_cut else 0
+        self._seen_shape = _stack(plan.groups, count, length, pieces(count, each))
+        self._out_shape = _stack(plan.groups, count, outputs, pieces(count, each))
+        # each piece of a weight gradient gives all weights: so it has twice as many rows as they have outputs
+        self._weighed_pieces = pieces(count, each, least=2 * outputs)
+        self._weighed_shape = _stack(plan.groups, count, length, self._weighed_pieces)
+        self._dout_shape = _stack(plan.groups, count, outputs, self._weighed_pieces)
         if not self._pointwise:
             matrices = scratch.array("columns", (plan.groups, count, length), plan.dtype)
             by_run = matrices[:, :, :numbers].view(plan.run_dtype)  # (g, n*r*OW, K) -> (g, n*r*OW, runs)
             self._columns = by_run.reshape(plan.groups, *pixels, *plan.runs)  # -> (g, n, r, OW, *runs), a view
             self._ones = matrices[:, :, numbers:] if plan.has_ones else None
-            self._matrices = matrices.reshape(self._matrix_shape)  # (g, n*r*OW, K) -> (g, stack, n*r*OW / stack, K)
+            self._stacked = matrices.reshape(self._seen_shape)  # (g, n*r*OW, K) -> (g, stack, n*r*OW / stack, K)
 
     def of(self, x: Array, step: Step, whole: Array | None, scratch: Scratch) -> Array:
-        """What the chunk sees of x, (groups, stack, pixels / stack, KH*KW*C/groups), in a stack: see `stacks.py`.
-
-        With a 1 behind it where the plan `has_ones`.
+        """What the chunk sees of x, (groups, stack, pixels / stack, KH*KW*C/groups), and 1 where the plan `has_ones`.
 
         whole  x's windows if it needs no copy
         """
@@ -321,12 +328,12 @@ class _Columns:
             self._padded.fill(x, step, scratch)
             windows = self._windows
         if self._pointwise:  # no copy
-            # (groups, images, rows, OW, 1, 1) -> (.., 1, C/groups) -> (groups, stack, .., C/groups)
-            return windows.view(self._dtype).reshape(self._matrix_shape)
+            # (groups, images, rows, OW, 1, 1) -> (.., 1, C/groups) -> (groups, stack, pixels / stack, C/groups)
+            return windows.view(self._dtype).reshape(self._seen_shape)
         np.copyto(self._columns, windows)
         if self._ones is not None:
             self._ones[...] = 1
-        return self._matrices
+        return self._stacked
 
     def _pad(self, kind: Kind, scratch: Scratch) -> Padded:
         """The padded copy, with its windows, as the plan's `view` has them."""
@@ -343,13 +350,19 @@ class _Columns:
 
     def weigh(self, seen: Array, dout: Array, dw: Array, scratch: Scratch) -> None:
         """Writes what it sees times dout (groups, pixels, O/groups), summed over pixels, to dw (`weights_shape`)."""
-        alone = self._stack == 1
-        products = dw[:, None] if alone else scratch.array("products", (len(dw), self._stack, *dw.shape[1:]), dw.dtype)
-        dout = dout.reshape(self._out_shape)  # (g, pixels, O) -> (g, stack, pixels / stack, O)
+        stack = self._weighed_pieces
+        products = dw[:, None] if stack == 1 else scratch.array("products", (len(dw), stack, *dw.shape[1:]), dw.dtype)
+        seen = seen.reshape(self._weighed_shape)  # (g, stack, pixels / stack, K) -> the same in a stack of its own
+        dout = dout.reshape(self._dout_shape)  # (g, pixels, O) -> (g, stack, pixels / stack, O)
         # (g, stack, pixels / stack, K) -> (g, stack, K, pixels / stack), @ (g, stack, pixels / stack, O)
         np.matmul(seen.swapaxes(2, 3), dout, out=products)
-        if not alone:
+        if stack > 1:
             np.add.reduce(products, axis=1, out=dw)
+
+
+def _stack(groups: int, rows: int, width: int, count: int) -> tuple[int, int, int, int]:
+    """The shape of `count` matrices with as many rows, for each group."""
+    return groups, count, rows // count, width
 
 
 def _by_group(rows: Array, groups: int) -> Array:

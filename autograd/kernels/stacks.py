@@ -2,10 +2,11 @@
 
 BLAS copies matrices into another order before it multiplies them ("packing": Goto and van de Geijn, "Anatomy of
 High-Performance Matrix Multiplication", 2008, section 4). Where one of the matrices is small, that is a third to a half
-of the work. OpenBLAS has kernels for processors with AVX-512 that take up to a million multiplications without it, and
-NumPy's product of a stack calls BLAS for one matrix after the other, without the interpreter: 1792 rows of 144 numbers
-times (144, 16) took 0.67 of the time in 8 pieces, (36, 36) times 8192 columns 0.53 in 16. Where BLAS packs all the
-same, pieces would take 1.01 to 1.08 of the time, so matrices stay whole (`blas.has_unpacked`).
+of the work. OpenBLAS has kernels for processors with AVX-512 that take up to a million multiplications without it
+(float32 and float64, the second matrix not transposed), and NumPy's product of a stack calls BLAS for one matrix after
+the other, without the interpreter: 1792 rows of 144 numbers times (144, 16) took 0.67 of the time in 7 pieces, (36, 36)
+times 8192 columns 0.53 in 16. Where BLAS packs all the same, pieces would take 1.01 to 1.08 of the time, so matrices
+stay whole (`blas.has_unpacked`).
 """
 
 from functools import lru_cache
@@ -15,23 +16,27 @@ import numpy as np
 
 from .blas import UNPACKED, has_unpacked
 
-__all__ = ["by_columns", "by_rows", "pieces"]
+__all__ = ["by_columns", "by_rows", "pieces", "transform"]
 
 Array = np.ndarray[Any, Any]
 
 _LEAST = 32  # rows or columns of a piece, else calls cost more than packing
+_FINER = 2  # so many times more pieces than are needed may be taken, for the sake of an equal length
 
 
 @lru_cache(maxsize=1024)
-def pieces(length: int, each: int) -> int:
-    """How many pieces of equal length the rows, or columns, of a product are best cut into.
+def pieces(length: int, each: int, least: int = 0) -> int:
+    """How many pieces of equal length the rows, or columns, of a product are best cut into; 1 leaves it whole.
 
-    each  how many multiplications one of them takes
+    each   how many multiplications one of them takes
+    least  of them make a piece
     """
-    longest = UNPACKED // max(each, 1)
-    if length <= longest or longest < _LEAST or not has_unpacked():
+    longest, least = UNPACKED // max(each, 1), max(least, _LEAST)
+    if length <= longest or longest < least or not has_unpacked():
         return 1
-    return next((count for count in range(-(-length // longest), length // _LEAST + 1) if length % count == 0), 1)
+    needed = -(-length // longest)
+    counts = range(needed, min(_FINER * needed, length // least) + 1)
+    return next((count for count in counts if length % count == 0), 1)
 
 
 def by_rows(matrix: Array, each: int) -> Array:
@@ -46,3 +51,9 @@ def by_columns(matrix: Array, each: int) -> Array:
     k, n = matrix.shape
     count = pieces(n, each)
     return matrix.reshape(k, count, n // count).swapaxes(0, 1)  # (k, n) -> (k, pieces, ..) -> (pieces, k, n / pieces)
+
+
+def transform(matrix: Array, columns: Array, out: Array) -> None:
+    """Writes matrix (m, k) times columns (k, n) to out (m, n)."""
+    # (m, k) @ (pieces, k, n / pieces) -> (pieces, m, n / pieces)
+    np.matmul(matrix, by_columns(columns, matrix.size), out=by_columns(out, matrix.size))

@@ -31,7 +31,7 @@ from .lanes import Lanes, in_parts
 from .memory import Scratch
 from .padded import Padded
 from .runs import copy_runs, run_of
-from .stacks import by_columns, by_rows
+from .stacks import by_columns, by_rows, transform
 from .threads import share
 from .window import Window
 
@@ -125,7 +125,7 @@ def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, A
                 outs = scratch.views(_OutputTiles, step.kind)
                 outs.spread(dout[step.target])
                 each = tiles.shape[1] * outputs
-                # (36, T, C) -> (36, C, T) -> (36, stack, C / stack, T), @ (36, 1, T, O)
+                # (36, T, C) -> (36, C, T) -> (36, stack, C / stack, T), @ (36, 1, T, O) -> (36, stack, C / stack, O)
                 np.matmul(by_rows(tiles.swapaxes(1, 2), each), outs.places[:, None], out=by_rows(product, each))
                 if product_of is not None:
                     outs.convolve(tiles, product_of[0], product_of[1][step.target])
@@ -149,8 +149,7 @@ def _weights_back(sums: Array) -> Array:
             total = lanes[0, :, part]  # in place: nobody else reads it, and a sum over an axis takes 8 times as long
             for lane in lanes[1:]:
                 total += lane[:, part]
-            # (9, 36) @ (stack, 36, part of C*O)
-            np.matmul(back, by_columns(total, back.size), out=by_columns(out[:, part], back.size))
+            transform(back, total, out[:, part])  # (9, 36) @ (36, part of C*O)
 
     share(work, list(even(channels * outputs, _WEIGHTS)), blas=True)
     return out.reshape(3, 3, channels, outputs)  # (9, C*O) -> (3, 3, C, O)
@@ -187,12 +186,10 @@ def _transformed_weights(w: Array) -> Array:
     _, _, channels, outputs = w.shape
     flat = w.reshape(9, channels * outputs)  # (3, 3, C, O) -> (9, C*O)
     out = np.empty((36, channels * outputs), np.float32)
-    there = _matrices().weights  # (36, 9)
 
     def work(parts: Iterator[slice]) -> None:
         for part in parts:
-            # (36, 9) @ (stack, 9, part of C*O)
-            np.matmul(there, by_columns(flat[:, part], there.size), out=by_columns(out[:, part], there.size))
+            transform(_matrices().weights, flat[:, part], out[:, part])  # (36, 9) @ (9, part of C*O)
 
     share(work, list(even(channels * outputs, _WEIGHTS)), blas=True)
     return out.reshape(36, channels, outputs)  # (36, C*O) -> (36, C, O)
@@ -241,27 +238,28 @@ class _InputTiles:
         gathered = scratch.array("gathered", (6, 6, *tiles, channels), np.float32)
         self._matrix = _matrices().tiles
         flat_gathered = gathered.reshape(36, count * channels)  # (6, 6, images, rows, columns, C) -> (36, T*C)
-        self._pieces = by_columns(flat_gathered, self._matrix.size)
+        self._gathered_pieces = by_columns(flat_gathered, self._matrix.size)
         self._gathered = gathered.view(run_of(gathered.dtype, channels))  # (.., C) -> (.., 1)
         # (images, 4 rows + 2, 4 columns + 2, C) -> (6, 6, images, rows, columns, 1), a view: tiles overlap
         strides = (h, w, n, 4 * h, 4 * w, c)
         self._overlapping = np.ndarray(self._gathered.shape, self._gathered.dtype, self._padded.array, 0, strides)
         flat = scratch.array("tiles", flat_gathered.shape, np.float32)
-        self._transformed = by_columns(flat, self._matrix.size)
+        self._transformed_pieces = by_columns(flat, self._matrix.size)
         self._tiles = flat.reshape(36, count, channels)  # (36, T*C) -> (36, T, C)
 
     def transformed(self, x: Array, step: Step, scratch: Scratch) -> Array:
         """The tiles that the chunk sees, transformed: (36, T, C)."""
         self._padded.fill(x, step, scratch)
         np.copyto(self._gathered, self._overlapping)
-        np.matmul(self._matrix, self._pieces, out=self._transformed)  # (36, 36) @ (stack, 36, T*C / stack)
+        # (36, 36) @ (stack, 36, T*C / stack) -> (stack, 36, T*C / stack)
+        np.matmul(self._matrix, self._gathered_pieces, out=self._transformed_pieces)
         return self._tiles
 
 
 class _OutputTiles:
     """A thread's buffers for the 4x4 tiles of chunks of one kind, before and after their transform.
 
-    places  (36, T, O)
+    places  (36, T, O), the same memory in pieces (stack, 36, T*O / stack); so are the tiles, (stack, 16, T*O / stack)
     """
 
     def __init__(self, kind: Kind, scratch: Scratch) -> None:
@@ -271,7 +269,7 @@ class _OutputTiles:
         self._back = _matrices().back  # (16, 36)
         flat = scratch.array("results", (16, count * outputs), np.float32)
         flat_places = self.places.reshape(36, count * outputs)  # (36, T, O) -> (36, T*O)
-        self._before, self._after = (by_columns(array, self._back.size) for array in (flat_places, flat))
+        self._places_pieces, self._tiles_pieces = (by_columns(array, self._back.size) for array in (flat_places, flat))
         self._by_tile = (kind.images, rows, 4, columns, 4, outputs)
         # (16, T*O) -> (4, 4, images, rows, columns, O)
         by_place = flat.reshape(4, 4, kind.images, rows, columns, outputs)
@@ -281,9 +279,10 @@ class _OutputTiles:
     def convolve(self, tiles: Array, weights: Array, out: Array, b: Array | None = None) -> None:
         """Writes transformed tiles (36, T, C) times weights (36, C, O), plus b, to out (images, rows, OW, O)."""
         each = prod(weights.shape[1:])
-        # (36, stack, T / stack, C) @ (36, 1, C, O)
+        # (36, stack, T / stack, C) @ (36, 1, C, O) -> (36, stack, T / stack, O)
         np.matmul(by_rows(tiles, each), weights[:, None], out=by_rows(self.places, each))
-        np.matmul(self._back, self._before, out=self._after)  # (16, 36) @ (stack, 36, T*O / stack)
+        # (16, 36) @ (stack, 36, T*O / stack) -> (stack, 16, T*O / stack)
+        np.matmul(self._back, self._places_pieces, out=self._tiles_pieces)
         is_whole = out.shape == self._whole.shape
         target = out if is_whole else self._whole
         # (images, 4 rows, 4 columns, O) -> (images, rows, 4, columns, 4, O), a view: nothing is cut off
@@ -304,4 +303,5 @@ class _OutputTiles:
             dout = self._whole
         # (images, 4 rows, 4 columns, O) -> (images, rows, 4, columns, 4, O)
         copy_runs(self._tiles, dout.reshape(self._by_tile))
-        np.matmul(self._back.T, self._after, out=self._before)  # (36, 16) @ (stack, 16, T*O / stack)
+        # (36, 16) @ (stack, 16, T*O / stack) -> (stack, 36, T*O / stack)
+        np.matmul(self._back.T, self._tiles_pieces, out=self._places_pieces)

@@ -6,11 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd.kernels import im2col, stacks, winograd
-from autograd.kernels.conv import conv2d, conv2d_for, conv2d_grads, conv2d_input_grad, conv2d_weight_grad
+from autograd.kernels import im2col, lanes, winograd
+from autograd.kernels.chunks import Kind
+from autograd.kernels.conv import conv2d, conv2d_grads, conv2d_input_grad, conv2d_weight_grad
 from autograd.kernels.memory import Scratch
 from autograd.kernels.phases import phases
 from autograd.kernels.window import resolve
+from tests.autograd.kernels.cuts import cut_into_stacks, forget_plans
 
 
 def naive(x, w, dout, window, groups):
@@ -137,12 +139,6 @@ def test_a_stride_that_leaves_pixels_out_takes_no_more_scratch_memory():
         assert scratch._buffers["padded"].nbytes <= 2 * im2col._CHUNK_BYTES
 
 
-def forget_plans():
-    stacks.pieces.cache_clear()
-    im2col._plan.cache_clear()
-    conv2d_for.cache_clear()
-
-
 @given(convolutions(), st.integers(1, 12))
 def test_where_the_work_is_cut_changes_nothing(convolution, rows):
     """Chunks of some rows of an image, of unequal numbers of rows, and of several images."""
@@ -165,16 +161,57 @@ def test_where_the_products_are_cut_changes_nothing(convolution, unpacked):
     """Columns in stacks, where BLAS takes few multiplications without packing."""
     window, groups, shapes = convolution
     x, w, dout = arrays(shapes)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stacks, "has_unpacked", lambda: True)
-        patch.setattr(stacks, "UNPACKED", unpacked)
-        patch.setattr(stacks, "_LEAST", 1)
-        forget_plans()
+    with cut_into_stacks(unpacked, least=1):
         results = *all_three(x, w, dout, window, groups), *conv2d_grads(x, dout, w, window, groups)
-    forget_plans()
     y, dx, dw = naive(x, w, dout, window, groups)
     for got, expected in zip(results, (y, dx, dw, dx, dw), strict=True):
         np.testing.assert_array_equal(got, expected)
+
+
+def test_a_weight_gradient_of_many_chunks_in_stacks_keeps_all_its_digits():
+    """More parts than lanes, each of several chunks, whose products are cut: real numbers in double precision."""
+    rng = np.random.default_rng(0)
+    window = resolve("conv2d", (40, 32), 3, 1, 1)
+    x, dout = rng.standard_normal((2, 12, 40, 32, 16))
+    with cut_into_stacks(400_000), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(im2col, "_CHUNK_BYTES", 1)
+        patch.setattr(im2col, "_LEAST_PIXELS_WEIGHT_GRAD", 128)
+        patch.setattr(lanes, "_MOST_PARTS", 20)
+        got = conv2d_weight_grad(x, dout, window)
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    seen = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    np.testing.assert_allclose(got, np.einsum("nhwcij,nhwo->ijco", seen, dout), rtol=1e-12, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("c", "o", "kernel", "groups", "dtype", "stack", "weighed"),
+    [
+        pytest.param(16, 16, 3, 1, np.float32, 4, 4, id="few outputs"),
+        pytest.param(16, 64, 3, 1, np.float64, 16, 1, id="so many that a gradient of each piece would cost more"),
+        pytest.param(32, 32, 3, 2, np.float32, 4, 4, id="few outputs in each group"),
+        pytest.param(64, 64, 1, 1, np.float32, 8, 8, id="1x1"),
+        pytest.param(16, 256, 1, 1, np.float32, 1, 1, id="many outputs"),
+        pytest.param(16, 16, 3, 1, np.complex64, 1, 1, id="complex"),
+    ],
+)
+def test_columns_are_a_stack_where_that_saves_time(c, o, kernel, groups, dtype, stack, weighed):
+    window = resolve("conv2d", (32, 32), kernel, 1, "same")
+    with cut_into_stacks(), Scratch() as scratch:
+        plan = im2col.conv2d_plan(1, window, (kernel, kernel, c // groups, o), groups, np.dtype(dtype), is_biased=False)
+        kind = Kind(plan, images=1, rows=32, above=0, real=32, below=0)
+        columns = im2col._Columns(kind, scratch)
+    assert columns._seen_shape[1] == stack
+    assert columns._weighed_pieces == weighed
+
+
+def test_the_weights_of_a_1x1_input_gradient_lie_in_order():
+    """They are the transpose of the layer's, of which BLAS would have to pack each piece."""
+    window = resolve("conv2d", (8, 8), 1, 1, 0)
+    plan = im2col.conv2d_plan(2, window, (1, 1, 64, 16), 1, np.dtype(np.float32), is_biased=False)
+    turned = np.arange(16 * 64, dtype=np.float32).reshape(1, 1, 16, 64).swapaxes(2, 3)
+    got = plan.weights(turned)
+    assert got[0].flags.c_contiguous
+    np.testing.assert_array_equal(got[0], turned[0, 0])
 
 
 class Interrupting:

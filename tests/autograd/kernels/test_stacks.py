@@ -38,6 +38,7 @@ def test_pieces_are_equal_and_none_is_too_long_or_too_short(length, each, unpack
         pytest.param(434, 144 * 16, 1, id="one piece is short enough"),
         pytest.param(4096, 36 * 36, 8, id="columns of Winograd's tiles"),
         pytest.param(1009, 144 * 16, 1, id="a prime number of rows"),
+        pytest.param(41 * 41, 144 * 16, 1, id="41 pieces where 4 would do"),
         pytest.param(512, 576 * 128, 1, id="13 rows would be too short"),
     ],
 )
@@ -55,21 +56,37 @@ def test_products_of_stacks_are_those_of_the_whole():
     np.testing.assert_array_equal(by_columns, np.einsum("nk,km->mn", x[0], y))
 
 
+def test_pieces_with_a_least_length_are_not_shorter(unpacked):
+    assert stacks.pieces(1024, 144 * 16, least=256) == (4 if unpacked else 1)
+    assert stacks.pieces(1024, 144 * 16, least=257) == 1
+
+
 @pytest.mark.parametrize(
     ("libraries", "expected"),
     [
         ([("openblas", "SkylakeX")], True),
-        ([("openblas", "Cooperlake"), ("openblas", "Cooperlake")], True),
-        ([("mkl", None), ("openblas", "SapphireRapids")], True),
+        ([("openblas", "Cooperlake"), ("openblas", "SapphireRapids")], True),
         ([("openblas", "Haswell")], False),
         ([("openblas", "SkylakeX"), ("openblas", "Zen")], False),
+        ([("mkl", None), ("openblas", "SkylakeX")], False),
         ([("mkl", None)], False),
         ([], False),
     ],
 )
-def test_openblas_alone_has_them_on_processors_with_avx512(libraries, expected, monkeypatch):
+def test_openblas_alone_has_unpacked_kernels_on_processors_with_avx512(libraries, expected, monkeypatch):
+    look_at(libraries, limits=[None] * len(libraries), monkeypatch=monkeypatch)
+    assert blas.has_unpacked() is expected
+
+
+def test_a_blas_whose_threads_cannot_be_limited_gets_whole_matrices(monkeypatch):
+    """It shares a large product out to its threads, but not a small one."""
+    look_at([("openblas", "SkylakeX")], limits=[], monkeypatch=monkeypatch)
+    assert not blas.has_unpacked()
+
+
+def look_at(libraries, limits, monkeypatch):
+    """As if NumPy and others had loaded these, each an API and a name for the processor."""
     found = [SimpleNamespace(internal_api=api, architecture=name) for api, name in libraries]
     monkeypatch.setattr(blas, "_blas_libraries", lambda: found)
-    monkeypatch.setattr(blas, "_limits", lambda libraries: [])
+    monkeypatch.setattr(blas, "_limits", lambda libraries: limits)
     monkeypatch.setattr(blas, "_blas", blas._Blas())
-    assert blas.has_unpacked() is expected

@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd.kernels import conv, lanes, stacks, winograd
+from autograd.kernels import conv, lanes, winograd
+from autograd.kernels.chunks import Kind
+from autograd.kernels.memory import Scratch
 from autograd.kernels.window import resolve
+from tests.autograd.kernels.cuts import cut_into_stacks
 
 # The largest error, relative to the largest value of the exact result. One float32 rounding is 6e-8; the longest
 # sums here are of 9 * 128 products, and errors grow with their root and with the transforms' own factor.
@@ -94,20 +97,20 @@ def test_where_the_products_are_cut_changes_little(geometry, unpacked, at_once):
     """Transforms and products of stacks, where BLAS takes few multiplications without packing."""
     n, window, c, o = geometry
     x, w, dout = draws(n, window, c, o)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stacks, "has_unpacked", lambda: True)
-        patch.setattr(stacks, "UNPACKED", unpacked)
-        patch.setattr(stacks, "_LEAST", 1)
-        forget_cuts()
+    with cut_into_stacks(unpacked, least=1):
         results = all_three(x, w, dout, window, at_once=at_once)
-    forget_cuts()
     for got, exact in zip(results, by_taps(x, w, dout, window), strict=True):
         assert error(got, exact) < BOUND
 
 
-def forget_cuts():
-    stacks.pieces.cache_clear()
-    winograd._plan.cache_clear()
+def test_transforms_are_of_stacks():
+    """4096 columns, 64 tiles of 64 channels, times (36, 36) and (16, 36)."""
+    window = resolve("conv2d", (16, 16), 3, 1, "same")
+    with cut_into_stacks(), Scratch() as scratch:
+        kind = Kind(winograd._plan(8, window, 64, 64), images=4, rows=4, above=1, real=16, below=1)
+        tiles, outs = winograd._InputTiles(kind, scratch), winograd._OutputTiles(kind, scratch)
+    assert tiles._gathered_pieces.shape == tiles._transformed_pieces.shape == (8, 36, 512)
+    assert (outs._places_pieces.shape, outs._tiles_pieces.shape) == ((4, 36, 1024), (4, 16, 1024))
 
 
 REAL_SIZES = [(8, 32, 64, 128), (16, 16, 128, 128), (32, 8, 128, 256), (2, 30, 64, 64)]
