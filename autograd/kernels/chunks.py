@@ -4,11 +4,12 @@ Cuts depend on shapes alone, never on the number of threads: so the bits of a re
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 __all__ = ["Chunk", "Kind", "Plan", "Step", "cut", "even"]
 
-_MOST_KEPT = 256  # steps of a plan: 0.1 MB; to make one takes 2 us, and its work 100 and more
+_MOST_KEPT = 256  # steps of a plan: 0.08 MB; to make one takes 2 us, and its work 100 and more
 
 
 class Chunk(NamedTuple):
@@ -38,13 +39,25 @@ class Kind:
         self.below = below
 
 
-class Step(NamedTuple):
-    """A chunk's images and rows, in the output and in the input, its pixels in the output (N*OH*OW), and its kind."""
+@dataclass(slots=True)  # a quarter less memory than a NamedTuple of as many
+class Step:
+    """A chunk's images, its rows in the output and in the input, its pixels in the output (N*OH*OW), and its kind."""
 
-    target: tuple[slice, slice]
-    source: tuple[slice, slice]
+    images: slice
+    rows: slice
+    seen: slice
     pixels: slice
     kind: Kind
+
+    @property
+    def target(self) -> tuple[slice, slice]:
+        """Images and rows in the output; made when asked for, since a plan keeps hundreds of steps."""
+        return self.images, self.rows
+
+    @property
+    def source(self) -> tuple[slice, slice]:
+        """Images and rows in the input."""
+        return self.images, self.seen
 
 
 class Plan:
@@ -57,6 +70,7 @@ class Plan:
     def __init__(self, height: int, top: int, stride: int, span: int, out: tuple[int, int], unit: int = 1) -> None:
         self._geometry = height, top, stride, span, out, unit
         self._kinds: dict[tuple[int, ...], Kind] = {}
+        self._rows: dict[tuple[int, int], slice] = {}  # shared by steps
         self._steps: list[Step] | None = None
 
     def chunks(self) -> Iterable[Chunk]:
@@ -84,11 +98,14 @@ class Plan:
         kind = self._kinds.get(sizes)
         if kind is None:
             kind = self._kinds[sizes] = Kind(self, *sizes)
-        target = slice(unit * rows.start, min(unit * rows.stop, out_rows))
+        first, last = unit * rows.start, min(unit * rows.stop, out_rows)
         # rows of one image, or all rows of some: one after the other in memory
-        pixels = slice(out_width * (images.start * out_rows + target.start),
-                       out_width * ((images.stop - 1) * out_rows + target.stop))
-        return Step((images, target), (images, slice(start, stop)), pixels, kind)
+        pixels = slice(out_width * (images.start * out_rows + first),
+                       out_width * ((images.stop - 1) * out_rows + last))
+        return Step(images, self._shared(first, last), self._shared(start, stop), pixels, kind)
+
+    def _shared(self, start: int, stop: int) -> slice:
+        return self._rows.setdefault((start, stop), slice(start, stop))
 
 
 def cut(images: int, height: int, most_rows: int) -> Iterator[Chunk]:

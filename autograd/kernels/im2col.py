@@ -322,7 +322,7 @@ class _Columns:
         whole  x's windows if it needs no copy
         """
         if whole is not None:
-            windows = whole[:, step.target[0], step.target[1]]
+            windows = whole[:, step.images, step.rows]
         else:
             self._padded = self._padded or self._pad(step.kind, scratch)
             self._padded.fill(x, step, scratch)
