@@ -519,7 +519,10 @@ def test_a_thousand_uses_of_a_leaf_make_one_gradient_array(traced):
 
 
 def conv2d_scratch(traced, images: int, stride: int, kernel: int, method: str, channels: int) -> dict[str, float]:
-    """The megabytes that each of the kernels takes at most beyond its results, at its fourth call."""
+    """The megabytes that each of the kernels takes at most beyond its results, from its fourth call to its eighth.
+
+    In some calls threads copy their chunks at the same time, in others one after the other.
+    """
     window = resolve("conv2d", (32, 32), kernel, stride, kernel // 2)
     rng = np.random.default_rng(0)
     x = rng.standard_normal((images, 32, 32, channels), np.float32)
@@ -533,17 +536,21 @@ def conv2d_scratch(traced, images: int, stride: int, kernel: int, method: str, c
         "conv2d_weight_grad": lambda: conv.conv2d_weight_grad(x, dout, *settings),
         "conv2d_grads": lambda: conv.conv2d_grads(x, dout, w, *settings),
     }
-    now, peak = traced
     found = {}
     for name, call in calls.items():
         for _ in range(3):
             call()  # what is kept from call to call, by each thread, is there now and is not counted
-        before = now()
-        peak()
-        result = call()
-        most = peak()
-        found[name] = most - before - sum(part.nbytes for part in (result if type(result) is tuple else [result])) / MB
+        found[name] = max(beyond_results(traced, call) for _ in range(5))
     return found
+
+
+def beyond_results(traced, call) -> float:
+    now, peak = traced
+    before = now()
+    peak()
+    result = call()
+    most = peak()
+    return most - before - sum(part.nbytes for part in (result if type(result) is tuple else [result])) / MB
 
 
 @pytest.mark.parametrize(("stride", "kernel", "method", "channels"), [
