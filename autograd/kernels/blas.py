@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 __all__ = ["SMALL_PRODUCT", "UNPACKED", "can_be_limited", "has_unpacked", "one_blas_thread"]
 
 SMALL_PRODUCT = 1 << 18  # multiplications: up to here OpenBLAS takes one thread by itself
-# multiplications: so many OpenBLAS takes without packing where it `has_unpacked` kernels, if the second matrix, as NumPy
-# counts, is not transposed
-UNPACKED = 1_000_000
+UNPACKED = 1_000_000  # multiplications: so many it takes without packing where it `has_unpacked` kernels, if the
+# second matrix, as NumPy counts them, is not transposed
 
 _UNPACKED_ON = frozenset(["SkylakeX", "Cooperlake", "SapphireRapids"])  # its names for processors with AVX-512
 
