@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 __all__ = ["Chunk", "Kind", "Plan", "Step", "cut", "even"]
 
-_MOST_KEPT = 256  # steps of a plan: 0.08 MB; to make one takes 2 us, and its work 100 and more
+_MOST_KEPT = 256  # steps of a plan: 0.07 MB; to make one takes 2 us, and its work 100 and more
 
 
 class Chunk(NamedTuple):
@@ -39,7 +39,7 @@ class Kind:
         self.below = below
 
 
-@dataclass(slots=True)  # a quarter less memory than a NamedTuple of as many
+@dataclass(slots=True)  # 72 bytes, a NamedTuple of as many 88
 class Step:
     """A chunk's images, its rows in the output and in the input, its pixels in the output (N*OH*OW), and its kind."""
 
