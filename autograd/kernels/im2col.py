@@ -10,7 +10,8 @@ buffers are kept from call to call, and so is the `_Plan`, all that follows from
 `depthwise.Taps` in place of columns.
 
 With few channels the columns have short runs and the products few outputs, both slow. There outputs that lie side by
-side in a row are taken as the channels of one: see `bands.py`.
+side in a row are taken as the channels of one: see `bands.py`. Where a single channel's outputs stay single, the
+matrix lies transposed in memory, number by number of the columns, so that runs are as long as a row of outputs.
 
 Arrays are NHWC, weights (KH, KW, C / groups, O). All is linear: complex numbers are not conjugated. The cuts
 depend on shapes alone and sums are taken in a fixed order: the same bits on each run and for any number of threads.
@@ -150,6 +151,8 @@ class _Plan(Plan):
     has_ones whether each column ends with a 1, whose weight is the bias: that saves a walk over the outputs
     runs     numbers side by side in a window of one group: its rows, (KH, 1), or its taps, (KH, KW), each an item of
              `run_dtype`; single numbers, (KH, KW * C), where NumPy would copy so few rows under the interpreter's lock
+    in_planes  whether columns lie number by number, each for all pixels: of one channel, with runs of OW numbers, where
+             a window's rows have KW
     is_cut   whether products may be cut into stacks of small ones
     weights_shape  of the weights and their gradient as matrices, without the bias
     views    what a thread keeps for a kind of chunks: `_Columns`, or `Taps` for a depthwise convolution
@@ -180,6 +183,7 @@ class _Plan(Plan):
             self._is_shared = _is_shared(images, window, (*window.kernel, w_shape[2], self.outputs))
         self._images, self._least_pixels = images, least_pixels
         self._is_padded = window.padded
+        self.in_planes = self.channels == self.block == 1 and not self.depthwise
         self.run_dtype, self.runs, self._apart = self._as_runs(*window.kernel, w_shape[2])
         matrices = (groups, numbers, self.outputs // groups)
         self.is_cut = self.dtype in (np.float32, np.float64) and matrices[2] <= _MOST_OUTPUTS
@@ -187,7 +191,7 @@ class _Plan(Plan):
 
     def _as_runs(self, kh: int, kw: int, depth: int) -> tuple[np.dtype[Any], tuple[int, int], int]:
         """`run_dtype`, `runs`, and how many numbers apart those of a row are; a group's windows are (kh, kw, depth)."""
-        if self.groups > 1 or self.window.dilation[1] > 1:
+        if self.groups > 1 or self.window.dilation[1] > 1 or self.in_planes:
             run, apart = depth, self.window.dilation[1] * self.channels
         elif self._is_shared and kh * self._fewest_pixels() <= MOST_UNDER_LOCK:
             run = apart = 1
@@ -311,6 +315,9 @@ class _Columns:
         self._dout_shape = _stack(plan.groups, count, outputs, self._weighed_pieces)
         if not self._pointwise:
             matrices = scratch.array("columns", (plan.groups, count, length), plan.dtype)
+            if plan.in_planes:
+                # (1, n*r*OW, K) -> (1, K, n*r*OW) -> (1, n*r*OW, K), a view
+                matrices = matrices.reshape(1, length, count).swapaxes(1, 2)
             by_run = matrices[:, :, :numbers].view(plan.run_dtype)  # (g, n*r*OW, K) -> (g, n*r*OW, runs)
             self._columns = by_run.reshape(plan.groups, *pixels, *plan.runs)  # -> (g, n, r, OW, *runs), a view
             self._ones = matrices[:, :, numbers:] if plan.has_ones else None

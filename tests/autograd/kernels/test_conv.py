@@ -204,6 +204,33 @@ def test_columns_are_a_stack_where_that_saves_time(c, o, kernel, groups, dtype, 
     assert columns._weighed_pieces == weighed
 
 
+@pytest.mark.parametrize(
+    ("channels", "outputs", "width", "dilation", "in_planes"),
+    [
+        pytest.param(1, 16, 29, 1, True, id="one channel"),
+        pytest.param(1, 16, 32, 2, True, id="one channel and dilation"),
+        pytest.param(1, 64, 28, 1, True, id="one channel and many outputs"),
+        pytest.param(1, 6, 28, 1, False, id="outputs in blocks"),
+        pytest.param(3, 16, 29, 1, False, id="three channels"),
+    ],
+)
+@pytest.mark.parametrize("is_biased", [False, True])
+def test_columns_of_one_channel_lie_number_by_number(channels, outputs, width, dilation, in_planes, is_biased):
+    """Then what is copied are runs of a row of outputs, not of a window's three numbers."""
+    window = resolve("conv2d", (20, width), 3, 1, 1, dilation)
+    x, w, b = arrays([(8, 20, width, channels), (3, 3, channels, outputs), (outputs,)])
+    plan = im2col.conv2d_plan(8, window, w.shape, 1, x.dtype, is_biased=is_biased)
+    with Scratch() as scratch:
+        columns = im2col._Columns(plan.steps()[0].kind, scratch)
+    from_pixel_to_pixel = columns._columns.strides[3]
+    assert (from_pixel_to_pixel == x.itemsize) == in_planes
+    got = im2col.conv2d(x, w, b if is_biased else None, plan)
+    dout = arrays([got.shape], seed=1)[0]
+    y, _, dw = naive(x, w, dout, window, 1)
+    np.testing.assert_array_equal(got, y + b if is_biased else y)
+    np.testing.assert_array_equal(conv2d_weight_grad(x, dout, window), dw)
+
+
 def test_the_weights_of_a_1x1_input_gradient_lie_in_order():
     """They are the transpose of the layer's, of which BLAS would have to pack each piece."""
     window = resolve("conv2d", (8, 8), 1, 1, 0)
