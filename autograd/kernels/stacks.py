@@ -4,9 +4,8 @@ BLAS copies matrices into another order before it multiplies them ("packing": Go
 High-Performance Matrix Multiplication", 2008, section 4). Where one of the matrices is small, that is a third to a half
 of the work. OpenBLAS has kernels for processors with AVX-512 that take up to a million multiplications without it
 (float32 and float64, the second matrix not transposed), and NumPy's product of a stack calls BLAS for one matrix after
-the other, without the interpreter: 1792 rows of 144 numbers times (144, 16) took 0.67 of the time in 7 pieces, (36, 36)
-times 8192 columns 0.53 in 16. Where BLAS packs all the same, pieces would take 1.01 to 1.08 of the time, so matrices
-stay whole (`blas.has_unpacked`).
+the other, without the interpreter: 1792 rows of 144 numbers times (144, 16) took 0.67 of the time in 7 pieces. Where
+BLAS packs all the same, pieces would take 1.01 to 1.08 of the time, so matrices stay whole (`blas.has_unpacked`).
 """
 
 from functools import lru_cache
@@ -16,7 +15,7 @@ import numpy as np
 
 from .blas import UNPACKED, has_unpacked
 
-__all__ = ["by_columns", "by_rows", "pieces", "transform"]
+__all__ = ["by_columns", "by_rows", "pieces"]
 
 Array = np.ndarray[Any, Any]
 
@@ -47,13 +46,8 @@ def by_rows(matrix: Array, each: int) -> Array:
 
 
 def by_columns(matrix: Array, each: int) -> Array:
-    """(k, n) -> (pieces, k, n / pieces), a view: a column takes `each` multiplications."""
-    k, n = matrix.shape
+    """(.., k, n) -> (.., pieces, k, n / pieces), a view: a column takes `each` multiplications."""
+    *stack, k, n = matrix.shape
     count = pieces(n, each)
-    return matrix.reshape(k, count, n // count).swapaxes(0, 1)  # (k, n) -> (k, pieces, ..) -> (pieces, k, n / pieces)
-
-
-def transform(matrix: Array, columns: Array, out: Array) -> None:
-    """Writes matrix (m, k) times columns (k, n) to out (m, n)."""
-    # (m, k) @ (pieces, k, n / pieces) -> (pieces, m, n / pieces)
-    np.matmul(matrix, by_columns(columns, matrix.size), out=by_columns(out, matrix.size))
+    # (.., k, n) -> (.., k, pieces, n / pieces) -> (.., pieces, k, n / pieces)
+    return matrix.reshape(*stack, k, count, n // count).swapaxes(-3, -2)

@@ -38,7 +38,7 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, method="auto
     x (N, H, W, C), w (KH, KW, C / groups, O), b (O,) or None -> (N, OH, OW, O).
 
     method  "im2col", for everything; "winograd", for 3x3 kernels of stride 1 without dilation or groups in float32,
-            where it has 2e-6 of error; "auto" takes that where it is faster, by shapes and dtypes alone: from 32
+            where it has 2e-6 of error; "auto" takes that where it is faster, by shapes and dtypes alone: from 16
             channels and 64 tiles of 4x4 outputs on (`docs/performance.md`)
 
     Where x is infinite or NaN, outputs beside those that see it may be NaN, too; so it is with gradients.

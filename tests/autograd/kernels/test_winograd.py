@@ -103,17 +103,32 @@ def test_where_the_products_are_cut_changes_little(geometry, unpacked, at_once):
         assert error(got, exact) < BOUND
 
 
-def test_transforms_are_of_stacks():
-    """4096 columns, 64 tiles of 64 channels, times (36, 36) and (16, 36)."""
+def test_transforms_of_more_columns_than_blas_takes_without_packing_are_of_stacks():
+    """4096 columns, 64 tiles of 64 channels, of which each takes 36 or 24 multiplications in a product."""
     window = resolve("conv2d", (16, 16), 3, 1, "same")
-    with cut_into_stacks(), Scratch() as scratch:
+    with cut_into_stacks(40_000), Scratch() as scratch:
         kind = Kind(winograd._plan(8, window, 64, 64), images=4, rows=4, above=1, real=16, below=1)
         tiles, outs = winograd._InputTiles(kind, scratch), winograd._OutputTiles(kind, scratch)
-    assert tiles._gathered_pieces.shape == tiles._transformed_pieces.shape == (8, 36, 512)
-    assert (outs._places_pieces.shape, outs._tiles_pieces.shape) == ((4, 36, 1024), (4, 16, 1024))
+    assert tiles._transform._x.shape == tiles._transform._out.shape == (6, 4, 6, 1024)
+    assert (outs._back._x.shape, outs._back._out.shape) == ((6, 4, 6, 1024), (4, 4, 4, 1024))
 
 
-REAL_SIZES = [(8, 32, 64, 128), (16, 16, 128, 128), (32, 8, 128, 256), (2, 30, 64, 64)]
+@pytest.mark.parametrize("in_pieces", [False, True])
+def test_a_transform_is_the_matrix_along_both_axes(in_pieces):
+    """M t M' for each tile, also in the place of the tiles, and where columns are a part of more of them."""
+    rng = np.random.default_rng(0)
+    matrix, tiles = rng.integers(-3, 4, (4, 6)), rng.integers(-9, 10, (6, 6, 300))
+    square = rng.integers(-3, 4, (6, 6)).astype(np.float32)
+    whole = tiles.astype(np.float32)
+    with cut_into_stacks(4096 if in_pieces else 1_000_000), Scratch() as scratch:
+        out = np.empty((4, 4, 400), np.float32)
+        winograd._Transform(matrix.astype(np.float32), whole[..., 50:250], out[..., :200], scratch).run()
+        np.testing.assert_array_equal(out[..., :200], np.einsum("ka,lb,abn->kln", matrix, matrix, tiles[..., 50:250]))
+        winograd._Transform(square, whole, whole, scratch).run()
+    np.testing.assert_array_equal(whole, np.einsum("ka,lb,abn->kln", square, square, tiles))
+
+
+REAL_SIZES = [(8, 32, 16, 16), (8, 32, 64, 128), (16, 16, 128, 128), (32, 8, 128, 256), (2, 30, 64, 64)]
 
 
 @pytest.mark.parametrize(("n", "size", "c", "o"), REAL_SIZES)
@@ -225,7 +240,10 @@ def test_it_is_chosen_by_shape_and_dtype_alone():
     assert not chosen((4, 16, 16, 64), (3, 3, 64, 64), dilation=2)
     assert not chosen((4, 16, 16, 64), (3, 3, 32, 64), groups=2)
     assert not chosen((4, 16, 16, 64), (5, 5, 64, 64))
-    assert not chosen((4, 16, 16, 8), (3, 3, 8, 64))  # few channels: the transforms cost more than they save
+    assert chosen((4, 16, 16, 16), (3, 3, 16, 64))
+    assert chosen((8, 14, 14, 32), (3, 3, 32, 32))
+    assert not chosen((8, 14, 14, 16), (3, 3, 16, 32))  # few channels, and outputs that nobody wants
+    assert not chosen((4, 16, 16, 15), (3, 3, 15, 64))  # few channels: the transforms cost more than they save
     assert not chosen((1, 8, 8, 64), (3, 3, 64, 64))  # few tiles: so do those of the weights
     assert not chosen((40, 5, 5, 64), (3, 3, 64, 64))  # tiles of 4x4 cover 5x5 with more waste than they save
 
@@ -258,7 +276,8 @@ def paying(draw):
     window = resolve("conv2d", (height, width), 3, 1, (rows, columns))
     tiles = min(-(-height // 4) * -(-width // 4), -(-window.out[0] // 4) * -(-window.out[1] // 4))
     n = -(-64 // tiles) + draw(st.integers(0, 2))
-    return n, window, draw(st.integers(32, 40)), draw(st.integers(32, 40))
+    least = 32 if any(size % 4 for size in (height, width, *window.out)) else 16  # what tiles have, all are wanted
+    return n, window, draw(st.integers(least, least + 8)), draw(st.integers(least, least + 8))
 
 
 @given(paying(), st.integers(0, 99), st.booleans())
