@@ -25,7 +25,7 @@ import numpy as np
 from .chunks import Kind, Step
 from .memory import Scratch
 from .padded import Padded
-from .runs import copy_runs
+from .runs import copy_runs, strides_of
 from .window import Window
 
 __all__ = ["MOST_SUMMED", "Layout", "Taps", "is_depthwise"]
@@ -107,7 +107,7 @@ class Layout:
         The runs of a row, (OW / at_once, at_once * C*m); with a stride along the row (OW, C*m).
         """
         (sh, sw), (dh, dw) = self.window.stride, self.window.dilation
-        n, h, w, c = x.strides
+        n, h, w, c = strides_of(x)
         places = 1 if self.is_apart else self.at_once
         shape = (len(x), rows, *self.window.kernel, self.window.out[1] // places, places * self.channels)
         return np.ndarray(shape, x.dtype, x, 0, (n, h * sh, h * dh, w * dw, w * sw * places, c))

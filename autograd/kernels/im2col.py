@@ -32,7 +32,7 @@ from .depthwise import MOST_SUMMED, Layout, Taps, is_depthwise
 from .lanes import Lanes, in_parts
 from .memory import Scratch
 from .padded import Padded
-from .runs import MOST_UNDER_LOCK, run_of
+from .runs import MOST_UNDER_LOCK, run_of, strides_of
 from .stacks import pieces
 from .threads import share
 from .window import Window
@@ -152,7 +152,7 @@ class _Plan(Plan):
     runs     numbers side by side in a window of one group: its rows, (KH, 1), or its taps, (KH, KW), each an item of
              `run_dtype`; single numbers, (KH, KW * C), where NumPy would copy so few rows under the interpreter's lock
     in_planes  whether columns lie number by number, each for all pixels: of one channel, with runs of OW numbers, where
-             a window's rows have KW
+             a window's rows have fewer, KW
     is_cut   whether products may be cut into stacks of small ones
     weights_shape  of the weights and their gradient as matrices, without the bias
     views    what a thread keeps for a kind of chunks: `_Columns`, or `Taps` for a depthwise convolution
@@ -183,7 +183,9 @@ class _Plan(Plan):
             self._is_shared = _is_shared(images, window, (*window.kernel, w_shape[2], self.outputs))
         self._images, self._least_pixels = images, least_pixels
         self._is_padded = window.padded
-        self.in_planes = self.channels == self.block == 1 and not self.depthwise
+        # rows of fewer outputs than a window has columns, or of pixels that are apart, are no longer runs than its own
+        is_wide = window.out[1] > window.kernel[1] * window.stride[1]
+        self.in_planes = self.channels == self.block == 1 and is_wide
         self.run_dtype, self.runs, self._apart = self._as_runs(*window.kernel, w_shape[2])
         matrices = (groups, numbers, self.outputs // groups)
         self.is_cut = self.dtype in (np.float32, np.float64) and matrices[2] <= _MOST_OUTPUTS
@@ -260,7 +262,7 @@ class _Plan(Plan):
 
     def view(self, x: Array, rows: int) -> Array:
         """The windows of x, which is padded already, as (groups, images, rows, OW, *runs), a view of `run_dtype`."""
-        n, h, w, c = x.strides
+        n, h, w, c = strides_of(x)
         (sh, sw), dh, groups = self.window.stride, self.window.dilation[0], self.groups
         shape = (groups, len(x), rows, self.window.out[1], *self.runs)
         strides = (c * (self.channels // groups), n, h * sh, w * sw, h * dh, c * self._apart)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MOST_UNDER_LOCK", "copy_runs", "run_of"]
+__all__ = ["MOST_UNDER_LOCK", "copy_runs", "run_of", "strides_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -23,6 +23,17 @@ MOST_UNDER_LOCK = 500  # items in a copy for which NumPy keeps the interpreter's
 def run_of(dtype: np.dtype[Any], numbers: int) -> np.dtype[Any]:
     """The dtype of an item of so many numbers, at least one: NumPy takes an item of 0 bytes for one without a size."""
     return np.dtype((np.void, max(numbers, 1) * dtype.itemsize))
+
+
+def strides_of(x: Array) -> tuple[int, int, int, int]:
+    """The strides of a contiguous x (N, H, W, C) by its shape: x's own may be anything along an axis of length 1.
+
+    >>> np.empty((2, 3))[:, :, None, None].strides, strides_of(np.empty((2, 3))[:, :, None, None])
+    ((24, 8, 0, 0), (24, 8, 8, 8))
+    """
+    _, height, width, channels = x.shape
+    pixel = channels * x.itemsize
+    return height * width * pixel, width * pixel, pixel, x.itemsize
 
 
 def copy_runs(target: Array, source: Array) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .blas import UNPACKED, has_unpacked
 
-__all__ = ["by_columns", "by_rows", "pieces"]
+__all__ = ["by_rows", "pieces"]
 
 Array = np.ndarray[Any, Any]
 
@@ -43,11 +43,3 @@ def by_rows(matrix: Array, each: int) -> Array:
     *stack, n, k = matrix.shape
     count = pieces(n, each)
     return matrix.reshape(*stack, count, n // count, k)  # (.., n, k) -> (.., pieces, n / pieces, k)
-
-
-def by_columns(matrix: Array, each: int) -> Array:
-    """(.., k, n) -> (.., pieces, k, n / pieces), a view: a column takes `each` multiplications."""
-    *stack, k, n = matrix.shape
-    count = pieces(n, each)
-    # (.., k, n) -> (.., k, pieces, n / pieces) -> (.., pieces, k, n / pieces)
-    return matrix.reshape(*stack, k, count, n // count).swapaxes(-3, -2)

@@ -212,6 +212,7 @@ def test_columns_are_a_stack_where_that_saves_time(c, o, kernel, groups, dtype, 
         pytest.param(1, 64, 28, 1, True, id="one channel and many outputs"),
         pytest.param(1, 6, 28, 1, False, id="outputs in blocks"),
         pytest.param(3, 16, 29, 1, False, id="three channels"),
+        pytest.param(1, 64, 3, 1, False, id="rows of no more outputs than a window has columns"),
     ],
 )
 @pytest.mark.parametrize("is_biased", [False, True])
@@ -229,6 +230,26 @@ def test_columns_of_one_channel_lie_number_by_number(channels, outputs, width, d
     y, _, dw = naive(x, w, dout, window, 1)
     np.testing.assert_array_equal(got, y + b if is_biased else y)
     np.testing.assert_array_equal(conv2d_weight_grad(x, dout, window), dw)
+
+
+ODD_STRIDES = {  # of contiguous arrays with an axis of length 1, whose stride may be anything
+    "a channel of stride 0": lambda a: a[..., 0][..., None],
+    "a channel as long as an image": lambda a: a.transpose(0, 3, 1, 2).copy().transpose(0, 2, 3, 1),
+}
+
+
+@pytest.mark.parametrize("layout", ODD_STRIDES.values(), ids=ODD_STRIDES)
+@pytest.mark.parametrize(("n", "outputs", "stride", "dilation"),
+                         [(1, 16, 1, 1), (8, 64, 1, 1), (8, 6, 1, 2), (8, 64, 2, 1)])
+def test_images_of_one_channel_may_be_views(layout, n, outputs, stride, dilation):
+    window = resolve("conv2d", (28, 28), 3, stride, 0, dilation)
+    x, w, dout = arrays([(n, 28, 28, 1), (3, 3, 1, outputs), (n, *window.out, outputs)])
+    x = layout(x)
+    assert x.flags.c_contiguous
+    results = *all_three(x, w, dout, window), *conv2d_grads(x, dout, w, window)
+    y, dx, dw = naive(x, w, dout, window, 1)
+    for got, expected in zip(results, (y, dx, dw, dx, dw), strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
 def test_the_weights_of_a_1x1_input_gradient_lie_in_order():

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 import autograd as ag
 from autograd.kernels import conv, lanes, winograd
-from autograd.kernels.chunks import Kind
 from autograd.kernels.memory import Scratch
 from autograd.kernels.window import resolve
 from tests.autograd.kernels.cuts import cut_into_stacks
@@ -103,24 +102,13 @@ def test_where_the_products_are_cut_changes_little(geometry, unpacked, at_once):
         assert error(got, exact) < BOUND
 
 
-def test_transforms_of_more_columns_than_blas_takes_without_packing_are_of_stacks():
-    """4096 columns, 64 tiles of 64 channels, of which each takes 36 or 24 multiplications in a product."""
-    window = resolve("conv2d", (16, 16), 3, 1, "same")
-    with cut_into_stacks(40_000), Scratch() as scratch:
-        kind = Kind(winograd._plan(8, window, 64, 64), images=4, rows=4, above=1, real=16, below=1)
-        tiles, outs = winograd._InputTiles(kind, scratch), winograd._OutputTiles(kind, scratch)
-    assert tiles._transform._x.shape == tiles._transform._out.shape == (6, 4, 6, 1024)
-    assert (outs._back._x.shape, outs._back._out.shape) == ((6, 4, 6, 1024), (4, 4, 4, 1024))
-
-
-@pytest.mark.parametrize("in_pieces", [False, True])
-def test_a_transform_is_the_matrix_along_both_axes(in_pieces):
+def test_a_transform_is_the_matrix_along_both_axes():
     """M t M' for each tile, also in the place of the tiles, and where columns are a part of more of them."""
     rng = np.random.default_rng(0)
     matrix, tiles = rng.integers(-3, 4, (4, 6)), rng.integers(-9, 10, (6, 6, 300))
     square = rng.integers(-3, 4, (6, 6)).astype(np.float32)
     whole = tiles.astype(np.float32)
-    with cut_into_stacks(4096 if in_pieces else 1_000_000), Scratch() as scratch:
+    with Scratch() as scratch:
         out = np.empty((4, 4, 400), np.float32)
         winograd._Transform(matrix.astype(np.float32), whole[..., 50:250], out[..., :200], scratch).run()
         np.testing.assert_array_equal(out[..., :200], np.einsum("ka,lb,abn->kln", matrix, matrix, tiles[..., 50:250]))
