@@ -93,7 +93,7 @@ def test_where_the_work_is_cut_changes_little(geometry, tiles, at_once):
 @given(geometries(), st.integers(1, 3000), st.booleans())
 @settings(max_examples=30)
 def test_where_the_products_are_cut_changes_little(geometry, unpacked, at_once):
-    """Transforms and products of stacks, where BLAS takes few multiplications without packing."""
+    """Products of stacks, where BLAS takes few multiplications without packing."""
     n, window, c, o = geometry
     x, w, dout = draws(n, window, c, o)
     with cut_into_stacks(unpacked, least=1):
