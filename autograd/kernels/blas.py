@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from threading import RLock, get_ident
 from typing import Any, NamedTuple
 
-__all__ = ["SMALL_PRODUCT", "UNPACKED", "can_be_limited", "has_unpacked", "one_blas_thread"]
+__all__ = ["SMALL_PRODUCT", "UNPACKED", "has_unpacked", "one_blas_thread"]
 
 SMALL_PRODUCT = 1 << 18  # multiplications: up to here OpenBLAS takes one thread by itself
 UNPACKED = 1_000_000  # multiplications: so many it takes without packing where it `has_unpacked` kernels, if the
@@ -22,18 +22,13 @@ UNPACKED = 1_000_000  # multiplications: so many it takes without packing where 
 _UNPACKED_ON = frozenset(["SkylakeX", "Cooperlake", "SapphireRapids"])  # its names for processors with AVX-512
 
 
-def one_blas_thread() -> AbstractContextManager[Any]:
-    """BLAS has one thread inside `with one_blas_thread():`, where it can be limited.
+def one_blas_thread() -> AbstractContextManager[bool]:
+    """BLAS has one thread inside `with one_blas_thread() as is_limited:`, where it can be limited.
 
     For products outside of `share` too: a product that wakes BLAS's own threads leaves them spinning for some 30 ms
     (OpenBLAS), and so takes a core from the pool.
     """
-    return _Region() if _blas.can_be_limited() else nullcontext()
-
-
-def can_be_limited() -> bool:
-    """Whether BLAS is one whose threads can be limited, and threadpoolctl is there to do it."""
-    return _blas.can_be_limited()
+    return _Region() if _blas.can_be_limited() else nullcontext(False)
 
 
 def has_unpacked() -> bool:
@@ -53,12 +48,13 @@ class _Region:
 
     __slots__ = ()
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> bool:
         try:
             _blas.enter(self)
         except BaseException:
             _blas.leave(self)
             raise
+        return True
 
     def __exit__(self, *error: object) -> None:
         try:
@@ -83,16 +79,17 @@ class _Blas:
         self._entered: dict[int, int] = {}  # by the id of a region, the thread's
 
     def can_be_limited(self) -> bool:
-        self._look()
+        """Whether it is one whose threads can be limited, and threadpoolctl is there to do it."""
+        if not self._looked:
+            self._look()
         return bool(self._libraries)
 
     def has_unpacked(self) -> bool:
-        self._look()
+        if not self._looked:
+            self._look()
         return self._has_unpacked
 
     def _look(self) -> None:
-        if self._looked:
-            return
         found = _blas_libraries()
         self._libraries = _limits(found)
         kinds = [library.internal_api == "openblas" and library.architecture in _UNPACKED_ON for library in found]

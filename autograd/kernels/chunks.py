@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 __all__ = ["Chunk", "Kind", "Plan", "Step", "cut", "even"]
 
+_MOST_PARTS = 64  # so that what is put aside of them takes no more memory for a larger batch, see `Lanes`
 _MOST_KEPT = 256  # steps of a plan: 0.07 MB; to make one takes 2 us, and its work 100 and more
 
 
@@ -41,23 +42,15 @@ class Kind:
 
 @dataclass(slots=True)  # 72 bytes, a NamedTuple of as many 88
 class Step:
-    """A chunk's images, its rows in the output and in the input, its pixels in the output (N*OH*OW), and its kind."""
+    """A chunk's images, its rows in the output and in the input (`seen`), its pixels in the output (N*OH*OW), and its
+    kind.
+    """
 
     images: slice
     rows: slice
     seen: slice
     pixels: slice
     kind: Kind
-
-    @property
-    def target(self) -> tuple[slice, slice]:
-        """Images and rows in the output; made when asked for, since a plan keeps hundreds of steps."""
-        return self.images, self.rows
-
-    @property
-    def source(self) -> tuple[slice, slice]:
-        """Images and rows in the input."""
-        return self.images, self.seen
 
 
 class Plan:
@@ -72,6 +65,7 @@ class Plan:
         self._kinds: dict[tuple[int, ...], Kind] = {}
         self._rows: dict[tuple[int, int], slice] = {}  # shared by steps
         self._steps: list[Step] | None = None
+        self._parts: list[list[Step]] | None = None
 
     def chunks(self) -> Iterable[Chunk]:
         """The chunks, the same each time."""
@@ -85,6 +79,16 @@ class Plan:
         if len(steps) <= _MOST_KEPT:
             self._steps = steps
         return steps
+
+    def parts(self) -> list[list[Step]]:
+        """The steps in at most 64 parts of those that follow each other, as equal as they can be."""
+        if self._parts is not None:
+            return self._parts
+        steps = self.steps()
+        parts = [steps[part] for part in even(len(steps), max(-(-len(steps) // _MOST_PARTS), 1))]
+        if steps is self._steps:
+            self._parts = parts
+        return parts
 
     def _step(self, chunk: Chunk) -> Step:
         height, top, stride, span, (out_rows, out_width), unit = self._geometry

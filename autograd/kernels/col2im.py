@@ -76,7 +76,7 @@ def conv2d_input_grad(dout: Array, w: Array, window: Window) -> Array:
                 seen = dout[images]
                 if seen.dtype != dtype or not seen.flags.c_contiguous:
                     seen = scratch.array("seen", seen.shape, dtype)
-                    np.copyto(seen, dout[images])
+                    seen[...] = dout[images]
                 blocks = seen.reshape(-1, len(weights))  # (n, OH, OW, O) -> (n*OH*OW/block, block*O)
                 product = scratch.array("products", (len(blocks), plan.numbers), dtype)
                 np.matmul(blocks, weights, out=product)

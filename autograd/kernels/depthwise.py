@@ -133,7 +133,7 @@ class Taps:
     def of(self, x: Array, step: Step, whole: Array | None, scratch: Scratch) -> Array:
         """What the chunk's taps see of x, (images, rows, KH, KW, *run): of `whole` where that needs no copy."""
         if whole is not None:
-            return whole[step.target]
+            return whole[step.images, step.rows]
         self._padded = self._padded or self._pad(scratch)
         self._padded.fill(x, step, scratch)
         return self._seen

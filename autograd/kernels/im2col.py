@@ -29,7 +29,7 @@ from .blas import SMALL_PRODUCT, one_blas_thread
 from .channels import in_each_row
 from .chunks import Chunk, Kind, Plan, Step, cut
 from .depthwise import MOST_SUMMED, Layout, Taps, is_depthwise
-from .lanes import Lanes, in_parts
+from .lanes import Lanes
 from .memory import Scratch
 from .padded import Padded
 from .runs import MOST_UNDER_LOCK, run_of, strides_of
@@ -110,7 +110,7 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
     douts = plan.pixels_of(dout) if dout.flags.c_contiguous else None  # else that would be a copy of all
     product_of = None if convolve is None else (plan.weights(convolve[0]), plan.pixels_of(convolve[1]))
     whole = plan.windows_of(x)
-    parts = in_parts(plan.steps())
+    parts = plan.parts()
     lanes = Lanes(len(parts), plan.weights_shape, plan.sums)
 
     def work(numbers: Iterator[int]) -> None:
@@ -119,7 +119,7 @@ def _weight_grad(x: Array, dout: Array, window: Window, groups: int,
             def weigh(step: Step, product: Array) -> None:
                 columns: Taps | _Columns = scratch.views(plan.views, step.kind)
                 seen = columns.of(x, step, whole, scratch)
-                part = plan.pixels_of(dout[step.target]) if douts is None else douts[:, step.pixels]
+                part = plan.pixels_of(dout[step.images, step.rows]) if douts is None else douts[:, step.pixels]
                 columns.weigh(seen, part.astype(plan.dtype, copy=False), product, scratch)
                 if product_of is not None:
                     columns.times(seen, product_of[0], product_of[1][:, step.pixels], scratch)
@@ -339,7 +339,7 @@ class _Columns:
         if self._pointwise:  # no copy
             # (groups, images, rows, OW, 1, 1) -> (.., 1, C/groups) -> (groups, stack, pixels / stack, C/groups)
             return windows.view(self._dtype).reshape(self._seen_shape)
-        np.copyto(self._columns, windows)
+        self._columns[...] = windows
         if self._ones is not None:
             self._ones[...] = 1
         return self._stacked

@@ -6,26 +6,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .chunks import even
 from .memory import Scratch
 
-__all__ = ["Lanes", "in_parts"]
+__all__ = ["Lanes"]
 
 Step = TypeVar("Step")
 
 Array = np.ndarray[Any, Any]
 
 _LANES = 4  # so many threads add at a time; more of them cost memory, and a walk each in the end
-_MOST_PARTS = 64  # so that those put aside take no more memory for a larger batch
-
-
-def in_parts(steps: Sequence[Step]) -> list[Sequence[Step]]:
-    """The steps in at most 64 parts of those that follow each other, as equal as they can be.
-
-    >>> in_parts("abc")
-    ['a', 'b', 'c']
-    """
-    return [steps[part] for part in even(len(steps), max(-(-len(steps) // _MOST_PARTS), 1))]
 
 
 class Lanes:
@@ -39,11 +28,11 @@ class Lanes:
     sums  (lanes, *shape); the whole is the sum of them, see `total`
 
     >>> lanes = Lanes(3, (2,), np.float64)
-    >>> spare = np.empty(2)
     >>> for part in (2, 0, 1):
-    ...     place = lanes.place(part, spare)
-    ...     place[...] = part
-    ...     lanes.add(part, place)
+    ...     with Scratch() as scratch:
+    ...         place = lanes.place(part, scratch)
+    ...         place[...] = part
+    ...         lanes.add(part, place)
     >>> lanes.total()
     array([3., 3.])
     """
@@ -55,17 +44,18 @@ class Lanes:
         self._early: list[dict[int, Array]] = [{} for _ in range(lanes)]
         self._locks = [Lock() for _ in range(lanes)]
 
-    def place(self, part: int, spare: Array) -> Array:
-        """Where a thread writes a part before it adds it: the lane itself if it is the first there, else `spare`."""
-        return self.sums[part] if part < len(self.sums) else spare
+    def place(self, part: int, scratch: Scratch) -> Array:
+        """Where a thread writes a part before it adds it: the lane itself if it is the first there, else in scratch."""
+        if part < len(self.sums):
+            return self.sums[part]
+        return scratch.array("part", self.sums.shape[1:], self.sums.dtype)
 
     def sum_up(self, part: int, steps: Sequence[Step], write: Callable[[Step, Array], None], scratch: Scratch) -> None:
         """Adds a part that is itself the sum of what write(step, array) writes for each step, in their order."""
-        kind = self.sums.shape[1:], self.sums.dtype
-        place = self.place(part, scratch.array("part", *kind))
+        place = self.place(part, scratch)
         write(steps[0], place)
         for step in steps[1:]:
-            next_one = scratch.array("next", *kind)
+            next_one = scratch.array("next", place.shape, place.dtype)
             write(step, next_one)
             place += next_one
         self.add(part, place)

@@ -38,4 +38,4 @@ class Padded:
                 border[...] = 0
             scratch.now_holds("padded", self)
         for inside in self._insides:
-            inside[...] = x[step.source]
+            inside[...] = x[step.images, step.seen]

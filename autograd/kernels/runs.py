@@ -8,21 +8,34 @@ But NumPy lets go of the interpreter's lock for copies of more than 500 items on
 few runs, which may be long, are copied as numbers, as fast: another thread would wait for the lock meanwhile.
 """
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
 import numpy as np
 
-__all__ = ["MOST_UNDER_LOCK", "copy_runs", "run_of", "strides_of"]
+__all__ = ["MOST_UNDER_LOCK", "best_item", "copy_runs", "run_of", "strides_of"]
 
 Array = np.ndarray[Any, Any]
 
 MOST_UNDER_LOCK = 500  # items in a copy for which NumPy keeps the interpreter's lock
 
 
+@lru_cache(maxsize=1024)
 def run_of(dtype: np.dtype[Any], numbers: int) -> np.dtype[Any]:
     """The dtype of an item of so many numbers, at least one: NumPy takes an item of 0 bytes for one without a size."""
     return np.dtype((np.void, max(numbers, 1) * dtype.itemsize))
+
+
+def best_item(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape and the dtype as which arrays (.., C) of that shape, with C numbers side by side, are best copied.
+
+    >>> best_item((600, 2), np.dtype(np.float32)), best_item((500, 2), np.dtype(np.float32))
+    (((600, 1), dtype('V8')), ((500, 2), dtype('float32')))
+    """
+    if prod(shape[:-1]) <= MOST_UNDER_LOCK:
+        return shape, dtype
+    return (*shape[:-1], min(shape[-1], 1)), run_of(dtype, shape[-1])
 
 
 def strides_of(x: Array) -> tuple[int, int, int, int]:
@@ -37,7 +50,7 @@ def strides_of(x: Array) -> tuple[int, int, int, int]:
 
 
 def copy_runs(target: Array, source: Array) -> None:
-    """np.copyto(target, source) for arrays (.., C) of one shape, C numbers at a time where dtypes and layouts allow.
+    """target[...] = source for arrays (.., C) of one shape, C numbers at a time where dtypes and layouts allow.
 
     >>> target = np.empty((2, 3))
     >>> copy_runs(target, np.arange(12.0).reshape(2, 2, 3)[:, 1])
@@ -46,7 +59,7 @@ def copy_runs(target: Array, source: Array) -> None:
            [ 9., 10., 11.]])
     """
     are_runs = target.strides[-1] == source.strides[-1] == target.itemsize and target.dtype == source.dtype
-    if are_runs and prod(target.shape[:-1]) > MOST_UNDER_LOCK:
-        run = run_of(target.dtype, target.shape[-1])
-        target, source = target.view(run), source.view(run)  # (.., C) -> (.., 1)
-    np.copyto(target, source)
+    if are_runs:
+        _, item = best_item(target.shape, target.dtype)
+        target, source = target.view(item), source.view(item)  # (.., C) -> (.., 1), or as they are
+    target[...] = source

@@ -104,7 +104,7 @@ def cross_entropy_grad(g: Array, target: Array, powers: Array, sums: Array, smoo
 def _less_largest(x: Array, out: Array) -> None:
     """Writes x less its row's largest number into out: then no exponential overflows (Deep Learning, 4.1)."""
     if _is_short(x):
-        np.copyto(out, x)
+        out[...] = x
         x = out
     np.subtract(x, np.maximum.reduce(x, axis=1, keepdims=True), out=out)
 

@@ -20,7 +20,7 @@ from typing import Any, SupportsIndex, TypeVar
 
 import numpy as np
 
-from .blas import can_be_limited, one_blas_thread
+from .blas import one_blas_thread
 from .cpus import number_of_cpus
 
 __all__ = ["get_num_threads", "set_num_threads", "share"]
@@ -81,21 +81,21 @@ def share(work: Callable[[Iterator[Item]], None], items: Sequence[Item], blas: b
         work(iter(items))
     elif not blas:
         _share(work, items)
-    elif can_be_limited():
-        with one_blas_thread():
-            _share(work, items)
     else:
-        work(iter(items))
+        with one_blas_thread() as is_limited:
+            if is_limited:
+                _share(work, items)
+            else:
+                work(iter(items))
 
 
 def _share(work: Callable[[Iterator[Item]], None], items: Sequence[Item]) -> None:
-    if len(items) < 2:
+    helpers = min(_num_threads, len(items)) - 1
+    if helpers < 1:
         work(iter(items))
         return
     job = _Job(work, items)
-    helpers = min(_num_threads, len(items)) - 1
-    if helpers:
-        _workers.call(job, helpers)
+    _workers.call(job, helpers)
     job.finish()
 
 

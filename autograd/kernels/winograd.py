@@ -19,18 +19,19 @@ Arrays are NHWC, weights (3, 3, C, O). Cuts depend on shapes alone and sums are 
 on each run and for any number of threads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .blas import SMALL_PRODUCT
 from .chunks import Chunk, Kind, Plan, Step, cut, even
-from .lanes import Lanes, in_parts
+from .lanes import Lanes
 from .memory import Scratch
 from .padded import Padded
-from .runs import copy_runs, run_of
+from .runs import best_item, run_of
 from .stacks import by_rows
 from .threads import share
 from .window import Window
@@ -38,10 +39,12 @@ from .window import Window
 __all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_weight_grad", "fits", "pays"]
 
 Array = np.ndarray[Any, Any]
+_Product = tuple[Array, Array, Array]  # a and b, whose product is written into the third
 
 _TILES = 64  # in a chunk, at least: at 128 channels its buffers take some MB, and stay in the outer cache
 _NUMBERS = 1 << 13  # tiles times channels, at least: so that calls of NumPy are long with few channels, too
-_WEIGHTS = 1 << 13  # pairs of channels and outputs that are transformed at a time: 0.2 ms, some handovers long
+_WEIGHTS = SMALL_PRODUCT // 32  # pairs of channels and outputs that are transformed at a time: 0.2 ms, some handovers
+# long, and 18 multiplications each in a product
 
 
 def fits(window: Window, groups: int, *dtypes: np.dtype[Any]) -> bool:
@@ -83,8 +86,9 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window) -> Array:
     def work(steps: Iterator[Step]) -> None:
         with Scratch() as scratch:
             for step in steps:
-                tiles = scratch.views(_InputTiles, step.kind).transformed(x, step, scratch)  # (36, T, C)
-                scratch.views(_OutputTiles, step.kind).convolve(tiles, weights, out[step.target], b)
+                tiles = scratch.views(_Tiles, step.kind)
+                tiles.transform(x, step, scratch)
+                tiles.convolve(weights, out[step.images, step.rows], b)
 
     share(work, _plan(len(x), window, channels, outputs).steps(), blas=True)
     return out
@@ -113,7 +117,7 @@ def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, A
     channels, outputs = x.shape[3], dout.shape[3]
     plan = _plan(len(x), window, channels, outputs)
     product_of = None if convolve is None else (_transformed_weights(convolve[0]), convolve[1])  # (36, C, O)
-    parts = in_parts(plan.steps())
+    parts = plan.parts()
     lanes = Lanes(len(parts), (36, channels, outputs), np.float32)
     if not parts:
         return np.zeros((3, 3, channels, outputs), np.float32)
@@ -122,14 +126,11 @@ def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, A
         with Scratch() as scratch:
 
             def weigh(step: Step, product: Array) -> None:
-                tiles = scratch.views(_InputTiles, step.kind).transformed(x, step, scratch)  # (36, T, C)
-                outs = scratch.views(_OutputTiles, step.kind)
-                outs.spread(dout[step.target])
-                each = tiles.shape[1] * outputs
-                # (36, T, C) -> (36, C, T) -> (36, stack, C / stack, T), @ (36, 1, T, O) -> (36, stack, C / stack, O)
-                np.matmul(by_rows(tiles.swapaxes(1, 2), each), outs.places[:, None], out=by_rows(product, each))
+                tiles = scratch.views(_Tiles, step.kind)
+                tiles.transform(x, step, scratch)
+                tiles.weigh(dout[step.images, step.rows], product)
                 if product_of is not None:
-                    outs.convolve(tiles, product_of[0], product_of[1][step.target])
+                    tiles.convolve(product_of[0], product_of[1][step.images, step.rows])
 
             for number in numbers:
                 lanes.sum_up(number, parts[number], weigh, scratch)
@@ -145,15 +146,14 @@ def _weights_back(sums: Array) -> Array:
     out = np.empty((3, 3, channels * outputs), np.float32)
 
     def work(parts: Iterator[slice]) -> None:
-        with Scratch() as scratch:
-            for part in parts:
-                # in place: nobody else reads it, and a sum over an axis takes 8 times as long
-                total = lanes[0, ..., part]
-                for lane in lanes[1:]:
-                    total += lane[..., part]
-                _Transform(_matrices().weights.T, total, out[..., part], scratch).run()
+        for part in parts:
+            # in place: nobody else reads it, and a sum over an axis takes 8 times as long
+            total = lanes[0, ..., part]
+            for lane in lanes[1:]:
+                total += lane[..., part]
+            _transform(_matrices().weights.T, total, out[..., part])
 
-    share(work, list(even(channels * outputs, _WEIGHTS)), blas=True)
+    _share_weights(work, channels * outputs)
     return out.reshape(3, 3, channels, outputs)  # (3, 3, C*O) -> (3, 3, C, O)
 
 
@@ -183,25 +183,36 @@ def _matrices() -> _Matrices:
     return _Matrices(*(np.ascontiguousarray(m, np.float32) for m in (b, g, a.T)))  # a (6, 4) -> (4, 6)
 
 
-class _Transform:
+def _share_weights(work: Callable[[Iterator[slice]], None], pairs: int) -> None:
+    """work(iterator over parts of so many pairs of channels and outputs), in several threads if they are many."""
+    parts = list(even(pairs, _WEIGHTS))
+    share(work, parts, blas=len(parts) > 1)  # BLAS takes one thread for a small product without being limited
+
+
+def _transform(matrix: Array, x: Array, out: Array) -> None:
     """M t M' for each tile t, along both axes of tiles: a matrix M (k, n), x (n, n, N) -> out (k, k, N).
 
     The first product is along the first axis, N columns of n numbers for each place of the second, and so in turn. One
     product with the Kronecker square, (k * k, n * n), has two to three times the arithmetic, and took 1.3 to 1.8 times
-    as long with AVX-512, up to 1.3 times with AVX2. `run` may be called again and again: views are made once.
+    as long with AVX-512, up to 1.3 times with AVX2.
     """
+    k, n = matrix.shape
+    between = np.empty((k, n, x.shape[2]), np.float32)
+    _run(_products(matrix, x, between, out))
 
-    def __init__(self, matrix: Array, x: Array, out: Array, scratch: Scratch) -> None:
-        k, n = matrix.shape
-        self._matrix = matrix
-        between = scratch.array("between", (k, n, x.shape[2]), np.float32)
-        # (n, n, N) -> (second n, n, N), (k, n, N) -> (second n, k, N)
-        self._x, self._rows = x.swapaxes(0, 1), between.swapaxes(0, 1)
-        self._between, self._out = between, out
 
-    def run(self) -> None:
-        np.matmul(self._matrix, self._x, out=self._rows)  # (k, n) @ (second n, n, N) -> (second n, k, N)
-        np.matmul(self._matrix, self._between, out=self._out)  # (k, n) @ (first k, n, N) -> (first k, k, N)
+def _products(matrix: Array, x: Array, between: Array, out: Array) -> tuple[_Product, _Product]:
+    """The two products of `_transform`, whose views are made once where they are made again and again.
+
+    between (k, n, N)
+    """
+    # (k, n) @ (second n, n, N) -> (second n, k, N), (k, n) @ (first k, n, N) -> (first k, k, N)
+    return (matrix, x.swapaxes(0, 1), between.swapaxes(0, 1)), (matrix, between, out)
+
+
+def _run(products: tuple[_Product, _Product]) -> None:
+    for a, b, out in products:
+        np.matmul(a, b, out)
 
 
 def _transformed_weights(w: Array) -> Array:
@@ -211,11 +222,10 @@ def _transformed_weights(w: Array) -> Array:
     out = np.empty((6, 6, channels * outputs), np.float32)
 
     def work(parts: Iterator[slice]) -> None:
-        with Scratch() as scratch:
-            for part in parts:
-                _Transform(_matrices().weights, flat[..., part], out[..., part], scratch).run()
+        for part in parts:
+            _transform(_matrices().weights, flat[..., part], out[..., part])
 
-    share(work, list(even(channels * outputs, _WEIGHTS)), blas=True)
+    _share_weights(work, channels * outputs)
     return out.reshape(36, channels, outputs)  # (6, 6, C*O) -> (36, C, O)
 
 
@@ -250,76 +260,92 @@ def _cut(images: int, window: Window, tiles: int) -> Iterator[Chunk]:
     return cut(images, rows, max(tiles // columns, 1))
 
 
-class _InputTiles:
-    """A thread's buffers for the 6x6 tiles of chunks of one kind, and the views of them: see `Scratch.views`."""
+class _Tiles:
+    """A thread's buffers for the tiles of chunks of one kind, and the views of them: see `Scratch.views`.
 
-    def __init__(self, kind: Kind, scratch: Scratch) -> None:
-        plan = kind.plan
-        self._padded = Padded(kind, scratch, 4 * plan.columns + 2, np.float32)
-        n, h, w, c = self._padded.array.strides
-        tiles = (kind.images, kind.rows, plan.columns)
-        count, channels = prod(tiles), plan.channels
-        gathered = scratch.array("tiles", (6, 6, *tiles, channels), np.float32)
-        self._gathered = gathered.view(run_of(gathered.dtype, channels))  # (.., C) -> (.., 1)
-        # (images, 4 rows + 2, 4 columns + 2, C) -> (6, 6, images, rows, columns, 1), a view: tiles overlap
-        strides = (h, w, n, 4 * h, 4 * w, c)
-        self._overlapping = np.ndarray(self._gathered.shape, self._gathered.dtype, self._padded.array, 0, strides)
-        flat = gathered.reshape(6, 6, count * channels)  # (6, 6, images, rows, columns, C) -> (6, 6, T*C)
-        self._transform = _Transform(_matrices().tiles, flat, flat, scratch)
-        self._tiles = gathered.reshape(36, count, channels)  # (6, 6, images, rows, columns, C) -> (36, T, C)
-
-    def transformed(self, x: Array, step: Step, scratch: Scratch) -> Array:
-        """The tiles that the chunk sees, transformed: (36, T, C)."""
-        self._padded.fill(x, step, scratch)
-        np.copyto(self._gathered, self._overlapping)
-        self._transform.run()  # in place
-        return self._tiles
-
-
-class _OutputTiles:
-    """A thread's buffers for the 4x4 tiles of chunks of one kind, before and after their transform.
-
-    places  (36, T, O)
+    T tiles see 6x6 inputs and have 4x4 outputs.
     """
 
     def __init__(self, kind: Kind, scratch: Scratch) -> None:
+        plan = kind.plan
+        channels, outputs, columns = plan.channels, plan.outputs, plan.columns
+        tiles = (kind.images, kind.rows, columns)
+        count, matrices = prod(tiles), _matrices()
+        gathered = scratch.array("tiles", (6, 6, *tiles, channels), np.float32)
+        self._gather(kind, scratch, gathered)
+        inputs = gathered.reshape(6, 6, count * channels)  # (6, 6, images, rows, columns, C) -> (6, 6, T*C)
+        places = scratch.array("products", (6, 6, count * outputs), np.float32)
+        results = scratch.array("results", (4, 4, count * outputs), np.float32)
+        widest = max(channels, outputs)
+        between = scratch.array("between", (36 * count * widest,), np.float32)
+
+        def between_of(k: int, n: int, width: int) -> Array:
+            # (n,) -> (k, n, T*width)
+            return between[: k * n * count * width].reshape(k, n, count * width)
+
+        self._forth = _products(matrices.tiles, inputs, between_of(6, 6, channels), inputs)  # in place
+        self._back = _products(matrices.back, places, between_of(4, 6, outputs), results)
+        self._spread = _products(matrices.back.T, results, between_of(6, 4, outputs), places)
+        inputs = inputs.reshape(36, count, channels)  # (6, 6, T*C) -> (36, T, C)
+        places = places.reshape(36, count, outputs)  # (6, 6, T*O) -> (36, T, O)
+        self._stack, self._stack_out = (by_rows(a, channels * outputs) for a in (inputs, places))
+        # (36, T, C) -> (36, C, T) -> (36, stack, C / stack, T), which times (36, 1, T, O) is (36, stack, C / stack, O)
+        self._weighing = by_rows(inputs.swapaxes(1, 2), count * outputs), places[:, None]
+        self._each = count * outputs  # multiplications for a row of these
+        self._lay_out(kind, scratch, results)
+
+    def _gather(self, kind: Kind, scratch: Scratch, gathered: Array) -> None:
+        """Prepares the copy of the overlapping tiles of an image with zeros around it to `gathered`, run by run."""
+        self._padded = Padded(kind, scratch, 4 * kind.plan.columns + 2, np.float32)
+        n, h, w, c = self._padded.array.strides
+        self._gathered = gathered.view(run_of(gathered.dtype, gathered.shape[-1]))  # (.., C) -> (.., 1)
+        # (images, 4 rows + 2, 4 columns + 2, C) -> (6, 6, images, rows, columns, 1), a view: tiles overlap
+        strides = (h, w, n, 4 * h, 4 * w, c)
+        self._overlapping = np.ndarray(self._gathered.shape, self._gathered.dtype, self._padded.array, 0, strides)
+
+    def _lay_out(self, kind: Kind, scratch: Scratch, results: Array) -> None:
+        """Prepares the copies between results (4, 4, T*O) and images, run by run."""
         rows, columns, outputs = kind.rows, kind.plan.columns, kind.plan.outputs
-        count = kind.images * rows * columns
-        self.places = scratch.array("products", (36, count, outputs), np.float32)
-        flat = scratch.array("results", (4, 4, count * outputs), np.float32)
-        flat_places = self.places.reshape(6, 6, count * outputs)  # (36, T, O) -> (6, 6, T*O)
-        self._back = _Transform(_matrices().back, flat_places, flat, scratch)
-        self._spread = _Transform(_matrices().back.T, flat, flat_places, scratch)
-        self._by_tile = (kind.images, rows, 4, columns, 4, outputs)
+        self._by_tile, item = best_item((kind.images, rows, 4, columns, 4, outputs), results.dtype)
         # (4, 4, T*O) -> (4, 4, images, rows, columns, O)
-        by_place = flat.reshape(4, 4, kind.images, rows, columns, outputs)
-        self._tiles = by_place.transpose(2, 3, 0, 4, 1, 5)  # (4, 4, images, ..) -> (images, rows, 4, columns, 4, O)
+        by_place = results.reshape(4, 4, kind.images, rows, columns, outputs)
+        self._results = by_place.transpose(2, 3, 0, 4, 1, 5)  # (4, 4, images, ..) -> (images, rows, 4, columns, 4, O)
+        self._items, self._item = self._results.view(item), item  # (.., O) -> (.., 1), or as they are
         self._whole = scratch.array("whole", (kind.images, 4 * rows, 4 * columns, outputs), np.float32)
 
-    def convolve(self, tiles: Array, weights: Array, out: Array, b: Array | None = None) -> None:
-        """Writes transformed tiles (36, T, C) times weights (36, C, O), plus b, to out (images, rows, OW, O)."""
-        each = prod(weights.shape[1:])
+    def transform(self, x: Array, step: Step, scratch: Scratch) -> None:
+        """Reads the tiles that the chunk sees, and transforms them."""
+        self._padded.fill(x, step, scratch)
+        self._gathered[...] = self._overlapping
+        _run(self._forth)
+
+    def convolve(self, weights: Array, out: Array, b: Array | None = None) -> None:
+        """Writes the tiles times weights (36, C, O), plus b, to out (images, rows, OW, O)."""
         # (36, stack, T / stack, C) @ (36, 1, C, O) -> (36, stack, T / stack, O)
-        np.matmul(by_rows(tiles, each), weights[:, None], out=by_rows(self.places, each))
-        self._back.run()  # (6, 6, T*O) -> (4, 4, T*O)
+        np.matmul(self._stack, weights[:, None], self._stack_out)
+        _run(self._back)
         is_whole = out.shape == self._whole.shape
         target = out if is_whole else self._whole
-        # (images, 4 rows, 4 columns, O) -> (images, rows, 4, columns, 4, O), a view: nothing is cut off
-        by_tile = target.reshape(self._by_tile)
         if b is None:
-            copy_runs(by_tile, self._tiles)
+            self._tiles_of(target)[...] = self._items
         else:
-            np.add(self._tiles, b, out=by_tile)
+            # (images, 4 rows, 4 columns, O) -> (images, rows, 4, columns, 4, O), a view: nothing is cut off
+            np.add(self._results, b, target.reshape(self._results.shape))
         if not is_whole:
             out[...] = target[:, : out.shape[1], : out.shape[2]]
 
-    def spread(self, dout: Array) -> None:
-        """Writes the tiles of dout (images, rows, OW, O), zeros beyond its edge, transformed to `places`."""
-        if dout.shape != self._whole.shape:
+    def weigh(self, dout: Array, product: Array) -> None:
+        """Writes the tiles times those of dout (images, rows, OW, O), summed over tiles, to product (36, C, O)."""
+        if dout.shape != self._whole.shape or not dout.flags.c_contiguous:  # with zeros beyond its edge
             self._whole[:, dout.shape[1] :] = 0
             self._whole[:, :, dout.shape[2] :] = 0
             self._whole[:, : dout.shape[1], : dout.shape[2]] = dout
             dout = self._whole
-        # (images, 4 rows, 4 columns, O) -> (images, rows, 4, columns, 4, O)
-        copy_runs(self._tiles, dout.reshape(self._by_tile))
-        self._spread.run()  # (4, 4, T*O) -> (6, 6, T*O)
+        self._items[...] = self._tiles_of(dout)
+        _run(self._spread)
+        np.matmul(*self._weighing, by_rows(product, self._each))
+
+    def _tiles_of(self, image: Array) -> Array:
+        """A view of images (images, 4 rows, 4 columns, O) by tile, in items that are best copied."""
+        # (images, 4 rows, 4 columns, O) -> (.., 1) or as they are -> (images, rows, 4, columns, 4, 1)
+        return image.view(self._item).reshape(self._by_tile)

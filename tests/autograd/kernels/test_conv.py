@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd.kernels import im2col, lanes, winograd
+from autograd.kernels import chunks, im2col, winograd
 from autograd.kernels.chunks import Kind
 from autograd.kernels.conv import conv2d, conv2d_grads, conv2d_input_grad, conv2d_weight_grad
 from autograd.kernels.memory import Scratch
@@ -176,7 +176,7 @@ def test_a_weight_gradient_of_many_chunks_in_stacks_keeps_all_its_digits():
     with cut_into_stacks(400_000), pytest.MonkeyPatch.context() as patch:
         patch.setattr(im2col, "_CHUNK_BYTES", 1)
         patch.setattr(im2col, "_LEAST_PIXELS_WEIGHT_GRAD", 128)
-        patch.setattr(lanes, "_MOST_PARTS", 20)
+        patch.setattr(chunks, "_MOST_PARTS", 20)
         got = conv2d_weight_grad(x, dout, window)
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     seen = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
@@ -280,7 +280,7 @@ def test_a_convolution_is_right_again_after_an_interrupt_in_the_midst_of_its_zer
         conv2d(x, w, None, window, method=method)  # buffers grow
         expected = conv2d(x, w, None, window, method=method)  # views of them are kept
         if by_winograd:
-            plan, views = winograd._plan(8, window, 32, 32), winograd._InputTiles
+            plan, views = winograd._plan(8, window, 32, 32), winograd._Tiles
         else:
             plan, views = im2col.conv2d_plan(8, window, w.shape, 1, x.dtype, is_biased=False), im2col._Columns
         with Scratch() as scratch:
@@ -334,16 +334,24 @@ def test_threads_copy_columns_without_the_interpreters_lock(size, channels, kern
     """NumPy keeps it for 500 items or fewer: rows of windows, as items, would be too few."""
     window = resolve("conv2d", (size, size), kernel, stride, padding)
     x, w = arrays([(1, size, size, channels), (kernel, kernel, channels, 512)])
-    plan = im2col.conv2d_plan(1, window, w.shape, 1, x.dtype, is_biased=False)
-    copied = []
+    plan = im2col._Plan(1, window, w.shape, 1, x.dtype, im2col._LEAST_PIXELS)
+    made, copied = im2col._Columns.__init__, []
 
-    def copyto(target, source):
-        copied.append(target.size)
-        target[...] = source
+    class Watched:
+        def __init__(self, columns):
+            self.columns = columns
 
-    with monkeypatch.context() as patch:
-        patch.setattr(np, "copyto", copyto)
-        got = im2col.conv2d(x, w, None, plan)
+        def __setitem__(self, key, value):
+            copied.append(self.columns[key].size)
+            self.columns[key] = value
+
+    def watched(columns, kind, scratch):
+        made(columns, kind, scratch)
+        if hasattr(columns, "_columns"):
+            columns._columns = Watched(columns._columns)
+
+    monkeypatch.setattr(im2col._Columns, "__init__", watched)
+    got = im2col.conv2d(x, w, None, plan)
     pointwise = (kernel, stride) == (1, 1)  # no columns at all
     assert len(copied) == (0 if pointwise else len(plan.steps()))
     assert len(plan.steps()) > 1

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograd.kernels import lanes
-from autograd.kernels.lanes import Lanes, in_parts
+from autograd.kernels.chunks import Chunk, Plan
+from autograd.kernels.lanes import Lanes
 from autograd.kernels.memory import Scratch
 
 
@@ -19,11 +20,11 @@ def parts_of(count, seed=0):
 
 def summed(parts, order):
     total = Lanes(len(parts), parts.shape[1:], parts.dtype)
-    spare = np.empty(parts.shape[1:], parts.dtype)
-    for part in order:
-        place = total.place(part, spare)
-        place[...] = parts[part]
-        total.add(part, place)
+    with Scratch() as scratch:
+        for part in order:
+            place = total.place(part, scratch)
+            place[...] = parts[part]
+            total.add(part, place)
     return total.total()
 
 
@@ -42,16 +43,16 @@ def test_threads_of_different_speed_add_up_to_the_same_bits():
     total, todo, lock = Lanes(len(parts), parts.shape[1:], parts.dtype), iter(range(len(parts))), threading.Lock()
 
     def work(pause):
-        spare = np.empty(parts.shape[1:], parts.dtype)
         while True:
             with lock:
                 part = next(todo, None)
             if part is None:
                 return
-            place = total.place(part, spare)
-            place[...] = parts[part]
-            time.sleep(pause)
-            total.add(part, place)
+            with Scratch() as scratch:
+                place = total.place(part, scratch)
+                place[...] = parts[part]
+                time.sleep(pause)
+                total.add(part, place)
 
     threads = [threading.Thread(target=work, args=(pause,)) for pause in (0, 0.001, 0.004)]
     for thread in threads:
@@ -66,11 +67,17 @@ def test_the_sum_of_no_parts_is_zero():
 
 
 @given(st.integers(0, 300))
-def test_runs_are_all_steps_in_their_order_and_few(count):
-    found = in_parts(range(count))
-    assert [step for run in found for step in run] == list(range(count))
+def test_the_parts_of_a_plan_are_all_its_steps_in_their_order_and_few(count):
+    class OneImageEach(Plan):
+        def chunks(self):
+            return [Chunk(slice(n, n + 1), slice(0, 1)) for n in range(count)]
+
+    plan = OneImageEach(height=1, top=0, stride=1, span=1, out=(1, 1))
+    found = plan.parts()
+    assert [step.images.start for part in found for step in part] == list(range(count))
     assert len(found) <= 64
     assert len(found) == count or count > 64
+    assert plan.parts() == found
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=8).flatmap(

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 import autograd as ag
 from autograd.kernels import conv, lanes, winograd
-from autograd.kernels.memory import Scratch
 from autograd.kernels.window import resolve
 from tests.autograd.kernels.cuts import cut_into_stacks
 
@@ -108,11 +107,10 @@ def test_a_transform_is_the_matrix_along_both_axes():
     matrix, tiles = rng.integers(-3, 4, (4, 6)), rng.integers(-9, 10, (6, 6, 300))
     square = rng.integers(-3, 4, (6, 6)).astype(np.float32)
     whole = tiles.astype(np.float32)
-    with Scratch() as scratch:
-        out = np.empty((4, 4, 400), np.float32)
-        winograd._Transform(matrix.astype(np.float32), whole[..., 50:250], out[..., :200], scratch).run()
-        np.testing.assert_array_equal(out[..., :200], np.einsum("ka,lb,abn->kln", matrix, matrix, tiles[..., 50:250]))
-        winograd._Transform(square, whole, whole, scratch).run()
+    out = np.empty((4, 4, 400), np.float32)
+    winograd._transform(matrix.astype(np.float32), whole[..., 50:250], out[..., :200])
+    np.testing.assert_array_equal(out[..., :200], np.einsum("ka,lb,abn->kln", matrix, matrix, tiles[..., 50:250]))
+    winograd._transform(square, whole, whole)
     np.testing.assert_array_equal(whole, np.einsum("ka,lb,abn->kln", square, square, tiles))
 
 
