@@ -241,20 +241,25 @@ class _Pass:
 
     def _pull_jointly(self, node: Node, g: Any, planned: PlannedRule, saved: tuple, needed: set[Node] | None,
                       observer: Observer | None) -> None:
-        wanted = tuple(p is not None and (needed is None or p in needed) for p in node.parents)
+        wanted = tuple([p is not None and (needed is None or p in needed) for p in node.parents])
         given = _run(functools.partial(planned.rule, wanted=wanted), node, None, g, planned.pick(saved), observer)
         if not isinstance(given, (tuple, list)) or len(given) != len(wanted):
             what = f"{len(given)} gradients" if isinstance(given, (tuple, list)) else type(given).__name__
             raise RuntimeError(f"{node.op.name}: its joint rule gave {what}; expected a tuple of {len(wanted)}, one "
                                "gradient per input")
-        for index, (part, is_wanted) in enumerate(zip(given, wanted, strict=True)):
-            if is_wanted:
-                self._add(node.parents[index], fit(part, node, index, self.create_graph))
+        for index, parent in enumerate(node.parents):
+            if not wanted[index]:
+                continue
+            part = given[index]
+            fits = type(part) is _ndarray and part.shape == parent.shape and part.dtype is parent.dtype
+            if self.create_graph or not fits:
+                part = fit(part, node, index, self.create_graph)
+            self._add(parent, part)
 
     def _all_outputs(self, node: Node, gs: list) -> tuple:
         """The cotangents of all outputs, zeros for those that nothing was made from."""
-        filled = (np.zeros(shape, dtype) if g is None else g
-                  for g, shape, dtype in zip(gs, node.shape, node.dtype, strict=True))
+        filled = [np.zeros(shape, dtype) if g is None else g
+                  for g, shape, dtype in zip(gs, node.shape, node.dtype, strict=True)]
         return tuple(g if type(g) is Tensor else wrap(g, None) for g in filled) if self.create_graph else tuple(filled)
 
     def _add(self, node: Node, g: Any) -> None:

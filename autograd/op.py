@@ -51,6 +51,7 @@ _ndarray = np.ndarray
 _scalar_dtype = SCALAR_DTYPES.get
 _NO_PARAMS: Any = MappingProxyType({})  # shared: a dict for each node took 0.05 us and 80 bytes
 _asarray = np.asarray
+_ARRAYS = frozenset([np.ndarray])
 _float32 = np.dtype(np.float32)
 _new: Any = object.__new__
 _NUMPY_TYPES = frozenset([np.ndarray, np.float32, np.float64])
@@ -364,6 +365,11 @@ class Op:
         return self._recorded(out, plan, parents, _NO_PARAMS, saved, mode.scope)
 
     def _call(self, args: tuple, params: dict, mode: Mode) -> Any:
+        if args and type(args[0]) is _ndarray and self._is_plain(args, params):
+            try:
+                return self.forward(*args, **params)
+            except _EXPLAINED:  # again below, with what was given in the error
+                pass
         if params or len(args) != self._n_args:
             args, params = self.bind(args, params)
         values: list[Any] = []
@@ -406,18 +412,23 @@ class Op:
         saved = plan.pick((*values, out) if self._simple else self._named_values(values, out, aux, params))
         return self._recorded(out, plan, tuple(parents), params, saved, mode.scope)
 
+    def _is_plain(self, args: tuple, params: dict) -> bool:
+        """Whether inputs that are arrays, and the rest, can go to the forward as they are: as rules call ops."""
+        n = self._n_args
+        return (0 <= n <= len(args) and _ARRAYS.issuperset(map(type, args[:n])) and not self._has_aux
+                and Tensor not in map(type, args[n:]) and Tensor not in map(type, params.values()))
+
     def _recorded(self, out: Any, plan: Plan, parents: tuple, params: dict, saved: tuple, scope: str) -> Any:
         """The Tensor of a result, or one of each where there are several, with its node."""
         dtype, shape = _scalar_dtype(type(out)), ()
         if dtype is None:
             if type(out) is not _ndarray:
-                if type(out) is tuple and any(np.asarray(part).dtype.kind in "fc" for part in out):
+                if type(out) is tuple:
                     return _wrap_outputs(plan, parents, params, saved, out, scope)
                 out = _asarray(out)
             dtype, shape = out.dtype, out.shape
             if dtype is not _float32 and dtype.kind not in "fc":
-                raise TypeError(f"{self.name}: the result is {dtype}, which cannot carry a gradient; call it on "
-                                ".detach() if none is wanted")
+                raise self._no_gradient(dtype)
         node = Node()  # here and not by make_node(...) and wrap(...): 0.15 us less
         node.plan = plan
         node.parents = parents
@@ -433,6 +444,10 @@ class Op:
         tensor._node = node
         tensor._grad = None
         return tensor
+
+    def _no_gradient(self, dtype: Any) -> TypeError:
+        return TypeError(f"{self.name}: the result is {dtype}, which cannot carry a gradient; call it on .detach() if "
+                         "none is wanted")
 
     def _explained(self, error: Exception, values: list, params: dict) -> Exception:
         """An error of the forward with the op's name and what it was given."""
@@ -522,9 +537,14 @@ class Op:
         if self._variadic:
             n = len(self._inputs)
             values = [*values[:n], tuple(values[n:])]
-        named = dict(zip([*self._inputs, self._variadic], values, strict=False))
-        asked = [params.get(name, self.defaults.get(name)) for name in self._asked_params]
-        shapes = [_shapes(named[name.removesuffix("_shape")]) for name in self._asked_shapes]
+        asked: Sequence[Any] = ()
+        shapes: Sequence[Any] = ()
+        if self._asked_params:
+            given = {**self.defaults, **params}
+            asked = [given[name] for name in self._asked_params]
+        if self._asked_shapes:
+            named = dict(zip([*self._inputs, self._variadic], values, strict=False))
+            shapes = [_shapes(named[name.removesuffix("_shape")]) for name in self._asked_shapes]
         outputs = out if self.output_names else ()
         return (*values, out, aux, *outputs, *asked, *shapes)
 
@@ -549,10 +569,12 @@ def _wrap_plain(op: Op, out: Any) -> Any:
 
 def _wrap_outputs(plan: Plan, parents: tuple, params: dict, saved: tuple, outs: tuple, scope: str) -> tuple:
     """One Tensor per output, each with a node of its own whose parent is the op's node."""
-    arrays = [np.asarray(out) for out in outs]
-    shapes, dtypes = tuple(a.shape for a in arrays), tuple(a.dtype for a in arrays)
-    node = make_node(plan, parents, params, saved, shapes, dtypes, scope)
-    children = [_output_node(node, index) if array.dtype.kind in "fc" else None for index, array in enumerate(arrays)]
+    arrays = [out if type(out) is _ndarray else _asarray(out) for out in outs]
+    dtypes = [array.dtype for array in arrays]
+    node = make_node(plan, parents, params, saved, tuple([a.shape for a in arrays]), tuple(dtypes), scope)
+    children = [_output_node(node, index) if dtype.kind in "fc" else None for index, dtype in enumerate(dtypes)]
+    if not any(children):
+        raise plan.op._no_gradient(np.result_type(*dtypes))
     node.outputs = [child and weakref.ref(child) for child in children]
     return tuple(map(wrap, arrays, children))
 

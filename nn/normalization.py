@@ -43,7 +43,7 @@ class _BatchNorm(Module):
 
     def _by_batch(self, x: Any) -> Tensor:
         """Normalized by the batch's own mean and variance, which the running averages take note of."""
-        shape = np.shape(value_of(x))
+        shape = np.asarray(value_of(x)).shape
         count = prod(shape[:-1])  # elements of each channel
         if count < 2:
             raise ValueError(f"{self!r}: x {shape} has {count} elements in each channel, and training takes a variance "

@@ -159,8 +159,9 @@ class Optimizer:
     def _move_all(self) -> None:
         with np.errstate(all="ignore"):
             for (_, p), state in zip(self.params, self._state, strict=True):
-                if p.requires_grad and p.grad is not None:
-                    p.data = self._moved(p.data, p.grad.data, state)
+                grad = p.grad
+                if grad is not None and p.requires_grad:
+                    p.data = self._moved(p.data, grad.data, state)
 
     def _bytes_of_a_step(self) -> int:
         """Of gradients once, of parameters and the rule's own arrays twice: they are read and written."""

@@ -39,7 +39,7 @@ def each_block(function: Callable[..., None], *arrays: Array, walks: int = 1) ->
 
     def work(parts: Iterator[slice]) -> None:
         for part in parts:
-            function(*(array[part] for array in flat))
+            function(*[array[part] for array in flat])
 
     run(work, list(even(size, BLOCK)), walks * size)
 

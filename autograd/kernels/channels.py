@@ -49,18 +49,20 @@ def moments(x: Array) -> tuple[Array, Array, bool]:
     Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983, equations 1.3 and 1.7.
     """
 
-    def squares(totals: Array, scratch: Scratch, x: Array) -> None:
+    def squares(totals: Array, x: Array) -> None:
         np.add.reduce(x, axis=0, dtype=totals.dtype, out=totals[0])
         np.einsum("rk,rk->k", x, x, out=totals[1], dtype=totals.dtype)
 
-    def centred_squares(totals: Array, scratch: Scratch, x: Array) -> None:
-        squares(totals, scratch, _less(x, about, totals.dtype, scratch))
+    def centred_squares(totals: Array, x: Array) -> None:
+        with Scratch() as scratch:
+            squares(totals, _less(x, about, totals.dtype, scratch))
 
     with np.errstate(all="ignore"):  # squares may overflow where centred ones do not
         mean, square = _summed(squares, x.dtype, [x], 2, walks=2) / len(x)
         squared_mean = mean * mean
         var = square - squared_mean
-        near_zero = bool((np.isfinite(var) & (squared_mean <= _DEVIATIONS**2 * var)).all())
+        is_near = np.isfinite(var) & (squared_mean <= _DEVIATIONS**2 * var)
+        near_zero = bool(np.logical_and.reduce(is_near))
         if not near_zero:
             about = mean.astype(_exact(x.dtype))
             rest, square = _summed(centred_squares, x.dtype, [x], 2, walks=4) / len(x)
@@ -103,13 +105,16 @@ def products(g: Array, x: Array, mean: Array, near_zero: bool) -> tuple[Array, A
     near_zero  as sum(g * x) - mean * sum(g), for means near 0, in a walk that only reads
     """
 
-    def block(totals: Array, scratch: Scratch, g: Array, x: Array) -> None:
-        factor = x if near_zero else _less(x, mean, totals.dtype, scratch)
+    def block(totals: Array, g: Array, x: Array) -> None:
         np.add.reduce(g, axis=0, dtype=totals.dtype, out=totals[0])
-        np.einsum("rk,rk->k", factor, g, out=totals[1], dtype=totals.dtype)
+        np.einsum("rk,rk->k", x, g, out=totals[1], dtype=totals.dtype)
+
+    def centred(totals: Array, g: Array, x: Array) -> None:
+        with Scratch() as scratch:
+            block(totals, g, _less(x, mean, totals.dtype, scratch))
 
     dtype = np.result_type(g, x, mean)
-    total, along = _summed(block, dtype, [g, x], 2, walks=2 if near_zero else 4)
+    total, along = _summed(block if near_zero else centred, dtype, [g, x], 2, walks=2 if near_zero else 4)
     if near_zero:
         along -= mean * total
     return total.astype(dtype), along.astype(dtype)
@@ -143,50 +148,58 @@ def _mapped(block: Callable[..., None], arrays: list[Array], vectors: list[Array
     """An array (M, C) that block(out, *arrays, *vectors) has written, a block of long rows at a time."""
     count, channels = arrays[0].shape
     out = np.empty((count, channels), np.result_type(*arrays, *vectors))
-    k = rows_at_once(count, channels, out.itemsize)
-    wide_out, *wide = (_wide(array, k) for array in (out, *arrays))
-    vectors = [repeated(vector, k) for vector in vectors]  # (C,) -> (k*C,)
+    k, shape = _wide_shape(out.size, channels, out.itemsize)
+    wide = [np.ascontiguousarray(array).reshape(shape) for array in (out, *arrays)]  # (M, C) -> (M / k, k*C)
+    repeated_vectors = _repeated(vectors, k)
 
     def work(blocks: Iterator[slice]) -> None:
         for rows in blocks:
-            block(wide_out[rows], *(array[rows] for array in wide), *vectors)
+            block(*[array[rows] for array in wide], *repeated_vectors)
 
-    run(work, _blocks(wide_out), walks * out.size)
+    run(work, _slices(*shape, BLOCK), walks * out.size)
     return out
+
+
+def _repeated(vectors: list[Array], k: int) -> Array:
+    """Each of the vectors k times: n of (C,) -> (n, k*C)."""
+    out = np.empty((len(vectors), k, len(vectors[0])), np.result_type(*vectors))
+    for place, vector in zip(out, vectors, strict=True):
+        place[...] = vector
+    return out.reshape(len(vectors), -1)  # (n, k, C) -> (n, k*C)
 
 
 def sums(x: Array) -> Array:
     """The sum of each channel: x (M, C) -> (C,), of x's dtype."""
-    (total,) = _summed(lambda totals, scratch, x: np.add.reduce(x, axis=0, out=totals[0]), x.dtype, [x], 1, walks=1)
+    (total,) = _summed(lambda totals, x: np.add.reduce(x, axis=0, out=totals[0]), x.dtype, [x], 1, walks=1)
     return total.astype(x.dtype)
 
 
 def _summed(block: Callable[..., Any], dtype: np.dtype[Any], arrays: list[Array], n: int, walks: int) -> Array:
-    """The sums over M of the n totals (n, k*C) that block(totals, scratch, *arrays) writes: -> (n, C), in double.
+    """The sums over M of the n totals (n, k*C) that block(totals, *arrays) writes: -> (n, C), in double.
 
     Totals are in the dtype, float16 in float32, which stops counting at 2048.
     """
     count, channels = arrays[0].shape
-    k = max(_SUMMED_WIDTH // channels, 1)
+    k = max(min(_SUMMED_WIDTH // channels, count), 1)
     whole = count - count % k
+    shape = whole // k, k * channels
     arrays = [np.ascontiguousarray(array) for array in arrays]
-    wide = [array[:whole].reshape(whole // k, k * channels) for array in arrays]  # (M, C) -> (M / k, k*C)
-    blocks = _blocks(wide[0])
+    wide = [array[:whole].reshape(shape) for array in arrays]  # (M, C) -> (M / k, k*C)
+    blocks = _slices(*shape, BLOCK)
     totals = np.empty((len(blocks), n, k * channels), _exact(dtype))
 
     def work(numbers: Iterator[int]) -> None:
-        with Scratch() as scratch:
-            for number in numbers:
-                block(totals[number], scratch, *(array[blocks[number]] for array in wide))
+        for number in numbers:
+            rows = blocks[number]
+            block(totals[number], *[array[rows] for array in wide])
 
     run(work, range(len(blocks)), walks * arrays[0].size)
-    double = np.result_type(totals, np.float64)
+    double = np.promote_types(totals.dtype, np.float64)
     by_place = np.add.reduce(totals, axis=0, dtype=double).reshape(n, k, channels)  # (blocks, n, k*C) -> (n, k, C)
     found = np.add.reduce(by_place, axis=1)
     if whole < count:
         rest = np.empty((n, channels), totals.dtype)
-        with Scratch() as scratch:
-            block(rest, scratch, *(array[whole:] for array in arrays))
+        block(rest, *[array[whole:] for array in arrays])
         found += rest
     return found
 
@@ -237,15 +250,7 @@ def _short(count: int, row_bytes: int) -> int:
     return k
 
 
-def _wide(array: Array, k: int) -> Array:
-    """(.., C) -> (M / k, k*C), contiguous."""
-    return np.ascontiguousarray(array).reshape(-1, k * array.shape[-1])  # (.., C) -> (M / k, k*C)
-
-
-def _blocks(wide: Array) -> tuple[slice, ...]:
-    return _slices(len(wide), max(BLOCK // wide.shape[1], 1))
-
-
 @lru_cache(maxsize=1024)
-def _slices(rows: int, most: int) -> tuple[slice, ...]:
-    return tuple(even(rows, most))
+def _slices(rows: int, width: int, most: int) -> tuple[slice, ...]:
+    """Blocks of so many rows, each of about `most` numbers."""
+    return tuple(even(rows, max(most // max(width, 1), 1)))

@@ -22,7 +22,10 @@ from .remembered import remembered
 from .runs import copy_runs
 from .window import Window
 
-__all__ = ["METHODS", "conv2d", "conv2d_for", "conv2d_grads", "conv2d_input_grad", "conv2d_weight_grad"]
+__all__ = [
+    "METHODS", "conv2d", "conv2d_for", "conv2d_grads", "conv2d_grads_for", "conv2d_input_grad", "conv2d_input_grad_for",
+    "conv2d_weight_grad", "conv2d_weight_grad_for",
+]
 
 Array = np.ndarray[Any, Any]
 DType = np.dtype[Any]
@@ -76,16 +79,28 @@ def conv2d_input_grad(dout: Array, w: Array, window: Window, groups: int = 1, me
     dout (N, OH, OW, O), w (KH, KW, C / groups, O) -> (N, H, W, C), where (H, W) is the window's size.
     Raises ValueError if the shapes do not fit each other and the window, or the method does not fit them.
     """
-    _check_weights("conv2d_input_grad", w.shape, window, groups)
-    _check("conv2d_input_grad", "dout", dout.shape, (*window.out, w.shape[3]))
-    dtypes = dout.dtype, w.dtype
-    _by_winograd("conv2d_input_grad", method, len(dout), window, w.shape, groups, dtypes)  # raises, or
-    if _by_col2im(len(dout), window, w.shape, groups, dtypes, method):
-        return col2im.conv2d_input_grad(dout, w, window)
+    return conv2d_input_grad_for(dout.shape, dout.dtype, w.shape, w.dtype, window, groups, method)(dout, w)
+
+
+@remembered
+def conv2d_input_grad_for(dout: Shape, dout_dtype: DType, w: Shape, w_dtype: DType, window: Window, groups: int,
+                          method: str) -> Callable[[Array, Array], Array]:
+    """The function of dout and w that is `conv2d_input_grad` for these shapes and dtypes; raises if they do not fit."""
+    _check_weights("conv2d_input_grad", w, window, groups)
+    _check("conv2d_input_grad", "dout", dout, (*window.out, w[3]))
+    dtypes = dout_dtype, w_dtype
+    _by_winograd("conv2d_input_grad", method, dout[0], window, w, groups, dtypes)  # raises, or
+    if _by_col2im(dout[0], window, w, groups, dtypes, method):
+        return partial(col2im.conv2d_input_grad, window=window)
     if window.stride == (1, 1) and phases(window):
-        [phase] = phases(window)  # all pixels
-        return conv2d(dout[:, *phase.seen], _mirror(w, groups), None, phase.window, groups, method)
-    return _strided_input_grad(dout, w, window, groups, method)
+        return partial(_input_grad_of_all, window=window, groups=groups, method=method)
+    return partial(_strided_input_grad, window=window, groups=groups, method=method)
+
+
+def _input_grad_of_all(dout: Array, w: Array, window: Window, groups: int, method: str) -> Array:
+    """Of all pixels at once, for a stride of 1."""
+    [phase] = phases(window)
+    return conv2d(dout[:, *phase.seen], _mirror(w, groups), None, phase.window, groups, method)
 
 
 def _strided_input_grad(dout: Array, w: Array, window: Window, groups: int, method: str) -> Array:
@@ -122,13 +137,20 @@ def conv2d_weight_grad(x: Array, dout: Array, window: Window, groups: int = 1, m
     x (N, H, W, C), dout (N, OH, OW, O) -> (KH, KW, C / groups, O), zeros for an empty batch.
     Raises ValueError if the shapes do not fit each other and the window, or the method does not fit them.
     """
-    shape = (*window.kernel, x.shape[-1] // max(groups, 1), dout.shape[-1])
+    return conv2d_weight_grad_for(x.shape, x.dtype, dout.shape, dout.dtype, window, groups, method)(x, dout)
+
+
+@remembered
+def conv2d_weight_grad_for(x: Shape, x_dtype: DType, dout: Shape, dout_dtype: DType, window: Window, groups: int,
+                           method: str) -> Callable[[Array, Array], Array]:
+    """The function of x and dout that is `conv2d_weight_grad` for these shapes and dtypes; raises if they don't fit."""
+    shape = (*window.kernel, x[-1] // max(groups, 1), dout[-1])
     _check_weights("conv2d_weight_grad", shape, window, groups)
-    _check("conv2d_weight_grad", "x", x.shape, (*window.size, shape[2] * groups))
-    _check("conv2d_weight_grad", "dout", dout.shape, (*window.out, shape[3]), len(x))
-    if _by_winograd("conv2d_weight_grad", method, len(x), window, shape, groups, (x.dtype, dout.dtype)):
-        return winograd.conv2d_weight_grad(x, dout, window)
-    return im2col.conv2d_weight_grad(x, dout, window, groups)
+    _check("conv2d_weight_grad", "x", x, (*window.size, shape[2] * groups))
+    _check("conv2d_weight_grad", "dout", dout, (*window.out, shape[3]), x[0])
+    if _by_winograd("conv2d_weight_grad", method, x[0], window, shape, groups, (x_dtype, dout_dtype)):
+        return partial(winograd.conv2d_weight_grad, window=window)
+    return partial(im2col.conv2d_weight_grad, window=window, groups=groups)
 
 
 def conv2d_grads(x: Array, dout: Array, w: Array, window: Window, groups: int = 1,
@@ -142,37 +164,39 @@ def conv2d_grads(x: Array, dout: Array, w: Array, window: Window, groups: int = 
     weights, the weights' as the gradient of that convolution by its own weights, with x in the place of the cotangent.
     Measured here: 0.6 to 0.95 of the time of one after the other, where it is done (`_is_joint_dear`).
     """
-    seen, by_winograd = _joint_way(x.shape, dout.shape, w.shape, (dout.dtype, w.dtype, x.dtype), window, groups, method)
-    if seen is None:
-        dx = conv2d_input_grad(dout, w, window, groups, method)
-        return dx, conv2d_weight_grad(x, dout, window, groups, method)
-    turned = _mirror(w, groups)
-    if by_winograd:
-        dx, dw = winograd.conv2d_and_weight_grad(dout, turned, x, seen)
-    else:
-        dx, dw = im2col.conv2d_and_weight_grad(dout, turned, x, seen, groups)
-    return dx, _mirror(dw, groups)  # which undoes itself
+    kinds = x.shape, x.dtype, dout.shape, dout.dtype, w.shape, w.dtype
+    return conv2d_grads_for(*kinds, window, groups, method)(x, dout, w)
 
 
 @remembered
-def _joint_way(x: Shape, dout: Shape, w: Shape, dtypes: tuple[DType, ...], window: Window, groups: int,
-               method: str) -> tuple[Window | None, bool]:
-    """The window over dout that has both gradients, None if there is none, and whether Winograd's way is to be taken.
-
-    Of the shapes of all, and their dtypes; raises if they do not fit.
-    """
+def conv2d_grads_for(x: Shape, x_dtype: DType, dout: Shape, dout_dtype: DType, w: Shape, w_dtype: DType,
+                     window: Window, groups: int, method: str) -> Callable[[Array, Array, Array], tuple[Array, Array]]:
+    """The function of x, dout and w that is `conv2d_grads` for these shapes and dtypes; raises if they do not fit."""
     _check_weights("conv2d_grads", w, window, groups)
     _check("conv2d_grads", "x", x, (*window.size, w[2] * groups))
     _check("conv2d_grads", "dout", dout, (*window.out, w[3]), x[0])
+    apart = partial(_grads_apart, window=window, groups=groups, method=method)
+    dtypes = dout_dtype, w_dtype, x_dtype
     if window.stride != (1, 1) or len(set(dtypes)) > 1 or not _sees_all(window):
-        return None, False
+        return apart
     [phase] = phases(window)
     turned = (*w[:2], w[3] // groups, w[2] * groups)
     if _by_winograd("conv2d_grads", method, x[0], phase.window, turned, groups, dtypes):
-        return phase.window, True
+        return partial(_grads_at_once, winograd.conv2d_and_weight_grad, phase.window, 1)
     if groups == 1 and _is_joint_dear(x[0], window, phase.window, w, turned, dtypes):
-        return None, False
-    return phase.window, False
+        return apart
+    return partial(_grads_at_once, partial(im2col.conv2d_and_weight_grad, groups=groups), phase.window, groups)
+
+
+def _grads_apart(x: Array, dout: Array, w: Array, window: Window, groups: int, method: str) -> tuple[Array, Array]:
+    return conv2d_input_grad(dout, w, window, groups, method), conv2d_weight_grad(x, dout, window, groups, method)
+
+
+def _grads_at_once(way: Callable[..., tuple[Array, Array]], seen: Window, groups: int, x: Array, dout: Array,
+                   w: Array) -> tuple[Array, Array]:
+    """Both by `way`, for the window `seen` over dout."""
+    dx, dw = way(dout, _mirror(w, groups), x, seen)
+    return dx, _mirror(dw, groups)  # which undoes itself
 
 
 def _is_joint_dear(images: int, window: Window, seen: Window, w: Shape, turned: Shape,

@@ -84,8 +84,15 @@ def conv2d_input_grad(dout, w, x_shape, stride=1, padding=0, dilation=1, groups=
            [ 3.,  7.,  4.]])
     """
     dout, w = np.asarray(dout), np.asarray(w)
-    window = _check_grad("conv2d_input_grad", dout.shape, x_shape, w.shape, stride, padding, dilation, groups)
-    return conv.conv2d_input_grad(dout, w, window, groups, method)
+    kinds = dout.shape, dout.dtype, w.shape, w.dtype, x_shape
+    return _input_grad_for(*kinds, stride, padding, dilation, groups, method)(dout, w)
+
+
+@remembered
+def _input_grad_for(dout: tuple, dout_dtype: Any, w: tuple, w_dtype: Any, x: Any, stride: Any, padding: Any,
+                    dilation: Any, groups: int, method: str) -> Callable[[Any, Any], Any]:
+    window = _check_grad("conv2d_input_grad", dout, x, w, stride, padding, dilation, groups)
+    return conv.conv2d_input_grad_for(dout, dout_dtype, w, w_dtype, window, groups, method)
 
 
 @Op
@@ -101,8 +108,15 @@ def conv2d_weight_grad(x, dout, w_shape, stride=1, padding=0, dilation=1, groups
            [20., 24.]])
     """
     x, dout = np.asarray(x), np.asarray(dout)
-    window = _check_grad("conv2d_weight_grad", dout.shape, x.shape, w_shape, stride, padding, dilation, groups)
-    return conv.conv2d_weight_grad(x, dout, window, groups, method)
+    kinds = x.shape, x.dtype, dout.shape, dout.dtype, w_shape
+    return _weight_grad_for(*kinds, stride, padding, dilation, groups, method)(x, dout)
+
+
+@remembered
+def _weight_grad_for(x: tuple, x_dtype: Any, dout: tuple, dout_dtype: Any, w: Any, stride: Any, padding: Any,
+                     dilation: Any, groups: int, method: str) -> Callable[[Any, Any], Any]:
+    window = _check_grad("conv2d_weight_grad", dout, x, w, stride, padding, dilation, groups)
+    return conv.conv2d_weight_grad_for(x, x_dtype, dout, dout_dtype, window, groups, method)
 
 
 @Op(outputs=("dx", "dw"))
@@ -122,8 +136,15 @@ def conv2d_grads(x, dout, w, stride=1, padding=0, dilation=1, groups=1, method="
            [20., 24.]]))
     """
     x, dout, w = np.asarray(x), np.asarray(dout), np.asarray(w)
-    window = _check_grad("conv2d_grads", dout.shape, x.shape, w.shape, stride, padding, dilation, groups)
-    return conv.conv2d_grads(x, dout, w, window, groups, method)
+    kinds = x.shape, x.dtype, dout.shape, dout.dtype, w.shape, w.dtype
+    return _grads_for(*kinds, stride, padding, dilation, groups, method)(x, dout, w)
+
+
+@remembered
+def _grads_for(x: tuple, x_dtype: Any, dout: tuple, dout_dtype: Any, w: tuple, w_dtype: Any, stride: Any, padding: Any,
+               dilation: Any, groups: int, method: str) -> Callable[[Any, Any, Any], tuple]:
+    window = _check_grad("conv2d_grads", dout, x, w, stride, padding, dilation, groups)
+    return conv.conv2d_grads_for(x, x_dtype, dout, dout_dtype, w, w_dtype, window, groups, method)
 
 
 def _conv2d_rule(g: Any, x: Any, w: Any, stride: Any, padding: Any, dilation: Any, groups: Any, method: Any,

@@ -75,7 +75,7 @@ def channel_products(dy, x, mean, near_zero=False):
     >>> channel_products(np.array([[1.0], [2.0]]), np.array([[3.0], [5.0]]), np.array([3.0]))
     (array([3.]), array([4.]))
     """
-    return kernel.products(_rows(dy), _rows(x), np.asarray(mean), near_zero)
+    return kernel.products(_rows(np.asarray(dy)), _rows(np.asarray(x)), np.asarray(mean), near_zero)
 
 
 channel_products.vjp(
@@ -95,8 +95,9 @@ def channel_sum(dy, x, mean, by_dy, by_x, constant):
     array([[11.],
            [23.]])
     """
-    vectors = [np.asarray(vector) for vector in (mean, by_dy, by_x, constant)]
-    return kernel.combine(_rows(dy), _rows(x), *vectors).reshape(np.shape(x))  # (M, C) -> (.., C)
+    dy, x = np.asarray(dy), np.asarray(x)
+    vectors = map(np.asarray, (mean, by_dy, by_x, constant))
+    return kernel.combine(_rows(dy), _rows(x), *vectors).reshape(x.shape)  # (M, C) -> (.., C)
 
 
 channel_sum.vjp(
@@ -225,7 +226,7 @@ def _fitting(result: Any, like: Any, *inputs: Any) -> Any:
 def _check_channels(op: str, x: Any, **vectors: Any) -> None:
     """Raises unless each of the vectors has a number for each channel of x."""
     channels = x.shape[-1:]
-    if all(vector.shape == channels for vector in vectors.values()):
+    if not [vector for vector in vectors.values() if vector.shape != channels]:
         return
     names, shapes = " and ".join(vectors), " and ".join(str(vector.shape) for vector in vectors.values())
     raise ValueError(f"{op}: x {x.shape} has {channels[0] if channels else 'no'} channels, so {names} must be "
@@ -234,7 +235,7 @@ def _check_channels(op: str, x: Any, **vectors: Any) -> None:
 
 def _rows(x: Any) -> Any:
     """(.., C) -> (M, C)."""
-    return np.asarray(x).reshape(-1, np.shape(x)[-1])  # (.., C) -> (M, C)
+    return x.reshape(-1, x.shape[-1])  # (.., C) -> (M, C)
 
 
 def _leading(x: Any) -> tuple[int, ...]:

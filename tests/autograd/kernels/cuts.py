@@ -15,7 +15,8 @@ def forget_plans() -> None:
     stacks.pieces.cache_clear()
     im2col._plan.cache_clear()
     winograd._plan.cache_clear()
-    conv.conv2d_for.cache_clear()
+    for function in (conv.conv2d_for, conv.conv2d_grads_for, conv.conv2d_input_grad_for, conv.conv2d_weight_grad_for):
+        function.cache_clear()
 
 
 @contextmanager

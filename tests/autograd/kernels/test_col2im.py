@@ -86,8 +86,9 @@ def test_it_is_not_chosen_elsewhere(x_shape, w_shape, stride, padding):
 ])
 def test_both_gradients_come_from_the_cotangents_windows_unless_these_are_more(x_shape, w_shape, padding, jointly):
     window, out_shape = at(x_shape, w_shape, 1, padding)
-    seen, by_winograd = conv._joint_way(x_shape, out_shape, w_shape, (FLOAT,) * 3, window, 1, "im2col")
-    assert (seen is not None, by_winograd) == (jointly, False)
+    kinds = [kind for shape in (x_shape, out_shape, w_shape) for kind in (shape, FLOAT)]
+    way = conv.conv2d_grads_for(*kinds, window, 1, "im2col")
+    assert way.func is (conv._grads_at_once if jointly else conv._grads_apart)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.complex64, np.int64])
