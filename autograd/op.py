@@ -139,9 +139,10 @@ class Op:
     # What each call reads is found at once in a slot; in the dicts of ops it has different places, and the interpreter
     # looks it up anew each time: an eleventh of a forward. Function attributes (`__name__`, ..) are in `__dict__`.
     __slots__ = (
-        "__dict__", "__weakref__", "_arguments", "_asked_params", "_asked_shapes", "_has_aux", "_inputs", "_joint",
-        "_keywords", "_known_params", "_most_args", "_n_args", "_params", "_plans", "_positions", "_quick", "_rules",
-        "_scalars", "_simple", "_variadic", "broadcasts", "defaults", "forward", "name", "output_names",
+        "__dict__", "__weakref__", "_arguments", "_asked_params", "_asked_shapes", "_has_aux", "_inputs",
+        "_is_positional", "_joint", "_keywords", "_known_params", "_most_args", "_n_args", "_params", "_plans",
+        "_positions", "_quick", "_rules", "_scalars", "_simple", "_variadic", "broadcasts", "defaults", "forward",
+        "name", "output_names",
     )
 
     def __new__(cls, forward: Callable | None = None, **options: Any) -> Any:
@@ -164,6 +165,9 @@ class Op:
         unknown = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.VAR_KEYWORD)]
         if unknown:
             raise TypeError(f"{self.name}: an op's forward takes its arguments by name, so it cannot have {unknown[0]}")
+        # a forward that is wrapped may take parameters by name alone, whatever it tells
+        own = inspect.signature(forward, follow_wrapped=False).parameters.values()
+        self._is_positional = [(a.name, a.kind) for a in own] == [(a.name, a.kind) for a in arguments]
         self._variadic = next((a.name for a in arguments if a.kind is a.VAR_POSITIONAL), None)
         self.defaults = {a.name: a.default for a in arguments if a.default is not a.empty}
         self._has_aux = any(a.name == "need_aux" for a in arguments)
@@ -237,7 +241,7 @@ class Op:
         self._simple = layout == [*names, "out", "aux"] and not (self._variadic or self._has_aux)
         self._n_args = -1 if self._variadic else n_inputs
         self._quick = n_inputs if self._simple and not self.output_names and n_inputs in (1, 2) else -1
-        self._most_args = -1 if self._variadic else len(self._arguments)
+        self._most_args = len(self._arguments) if self._is_positional and not self._variadic else -1
         self._plans: dict[int, Plan] = {}  # by a bit for each input that needs a gradient, and one above them all
 
     def _read(self, rule: Callable | None, index: int, allowed: list[str], joint: bool) -> tuple[str, ...]:
@@ -370,8 +374,12 @@ class Op:
                 return self.forward(*args, **params)
             except _EXPLAINED:  # again below, with what was given in the error
                 pass
+        rest: tuple = ()  # parameters given by position, as layers give them: 1 us less than by name
         if params or len(args) != self._n_args:
-            args, params = self.bind(args, params)
+            if self._is_by_position(args, params):
+                args, rest = args[: self._n_args], args[self._n_args :]
+            else:
+                args, params = self._bind_by_name(args, params)
         values: list[Any] = []
         parents: list[Node | None] = []
         none = needs = 1 << len(args)  # and a lower bit for each input that needs a gradient
@@ -393,15 +401,15 @@ class Op:
         aux = None
         try:
             if self._has_aux:
-                out, aux = self.forward(*values, need_aux=record, **params)
+                out, aux = self.forward(*values, *rest, need_aux=record, **params)
             elif params:
                 out = self.forward(*values, **params)
             else:
-                out = self.forward(*values)
+                out = self.forward(*values, *rest)
         except _EXPLAINED as error:
             if str(error).startswith(f"{self.name}: "):
                 raise
-            raise self._explained(error, values, params) from error
+            raise self._explained(error, values, self._named(rest) if rest else params) from error
         if not found_tensor:
             return out
         if self.output_names and (type(out) is not tuple or len(out) != len(self.output_names)):
@@ -409,13 +417,14 @@ class Op:
         if not record:
             return _wrap_plain(self, out)
         plan = self._plans.get(needs) or self._make_plan(needs, parents)
+        params = self._named(rest) if rest else params
         saved = plan.pick((*values, out) if self._simple else self._named_values(values, out, aux, params))
         return self._recorded(out, plan, tuple(parents), params, saved, mode.scope)
 
     def _is_plain(self, args: tuple, params: dict) -> bool:
         """Whether inputs that are arrays, and the rest, can go to the forward as they are: as rules call ops."""
         n = self._n_args
-        return (0 <= n <= len(args) and _ARRAYS.issuperset(map(type, args[:n])) and not self._has_aux
+        return (0 <= n <= len(args) <= self._most_args and _ARRAYS.issuperset(map(type, args[:n])) and not self._has_aux
                 and Tensor not in map(type, args[n:]) and Tensor not in map(type, params.values()))
 
     def _recorded(self, out: Any, plan: Plan, parents: tuple, params: dict, saved: tuple, scope: str) -> Any:
@@ -472,12 +481,18 @@ class Op:
 
     def bind(self, args: tuple, params: dict) -> tuple[tuple, dict]:
         """Sorts what was given by position and by name into all inputs and the given parameters."""
-        n = self._n_args
-        given = args[n:]
-        if params or not n <= len(args) <= self._most_args or Tensor in map(type, given):
+        if not self._is_by_position(args, params):
             return self._bind_by_name(args, params)
-        # by position alone, as layers call ops, in 1.2 us in place of 1.9; of which a word on `strict` would be 0.3
-        return args[:n], dict(zip(self._params, given))  # noqa: B905
+        return args[: self._n_args], self._named(args[self._n_args :])
+
+    def _is_by_position(self, args: tuple, params: dict) -> bool:
+        """Whether all inputs, and parameters that are no Tensors, are given by position alone."""
+        n = self._n_args
+        return not params and n <= len(args) <= self._most_args and Tensor not in map(type, args[n:])
+
+    def _named(self, rest: tuple) -> dict[str, Any]:
+        """Parameters given by position, by name."""
+        return dict(zip(self._params, rest))  # noqa: B905 (to say how strict takes 0.3 of 1 us)
 
     def _bind_by_name(self, args: tuple, params: dict) -> tuple[tuple, dict]:
         """The same for all that may be given, and what may not be raises."""
