@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from threading import RLock, get_ident
 from typing import Any, NamedTuple
 
-__all__ = ["SMALL_PRODUCT", "UNPACKED", "has_unpacked", "one_blas_thread"]
+__all__ = ["SMALL_PRODUCT", "UNPACKED", "has_unpacked", "is_small", "one_blas_thread"]
 
 SMALL_PRODUCT = 1 << 18  # multiplications: up to here OpenBLAS takes one thread by itself
 UNPACKED = 1_000_000  # multiplications: so many it takes without packing where it `has_unpacked` kernels, if the
@@ -37,6 +37,18 @@ def has_unpacked() -> bool:
     False where it cannot be limited: then it uses its own threads, but not for products as small as that.
     """
     return _blas.has_unpacked()
+
+
+def is_small(multiplications: int, is_transposed: bool) -> bool:
+    """Whether BLAS makes a product of so many multiplications in one thread by itself, and so needs no limit.
+
+    is_transposed  whether the second matrix is, as NumPy counts them, or may be
+
+    OpenBLAS does for few, and for as many as it takes without packing.
+    """
+    if multiplications <= SMALL_PRODUCT:
+        return True
+    return multiplications <= UNPACKED and not is_transposed and has_unpacked()
 
 
 class _Region:

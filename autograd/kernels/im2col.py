@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from .bands import banded, block_of, from_band, in_blocks, nanoseconds_of_pixel
-from .blas import SMALL_PRODUCT, one_blas_thread
+from .blas import is_small, one_blas_thread
 from .channels import in_each_row
 from .chunks import Chunk, Kind, Plan, Step, cut
 from .depthwise import MOST_SUMMED, Layout, Taps, is_depthwise
@@ -175,8 +175,6 @@ class _Plan(Plan):
         # not for complex numbers, of which 1 * infinity is NaN; with fewer pixels the copy of the weights takes longer
         may_have_ones = is_biased and result.kind != "c" and not self.depthwise and window.kernel != (1, 1)
         self.has_ones = may_have_ones and self.pixels > numbers
-        products = self.pixels * (numbers + self.has_ones) * self.outputs
-        self._blas = not self.depthwise and products > SMALL_PRODUCT
         if self.depthwise:
             self._is_shared = self.depthwise.nanoseconds(images) >= _LEAST_SHARED
         else:
@@ -189,6 +187,8 @@ class _Plan(Plan):
         self.run_dtype, self.runs, self._apart = self._as_runs(*window.kernel, w_shape[2])
         matrices = (groups, numbers, self.outputs // groups)
         self.is_cut = self.dtype in (np.float32, np.float64) and matrices[2] <= _MOST_OUTPUTS
+        products = self.pixels * (numbers + self.has_ones) * self.outputs
+        self._blas = not self.depthwise and not is_small(products, is_transposed=not self.is_cut)
         self.weights_shape = self.depthwise.weights_shape if self.depthwise else matrices
 
     def _as_runs(self, kh: int, kw: int, depth: int) -> tuple[np.dtype[Any], tuple[int, int], int]:

@@ -1,5 +1,7 @@
 """Matrix products in pieces: against NumPy's, exact where the sums are, and without waking BLAS's threads."""
 
+import time
+
 import numpy as np
 import pytest
 import threadpoolctl
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import autograd as ag
-from autograd.kernels import products
+from autograd.kernels import blas, products
 
 SHAPES = st.sampled_from([
     ((5, 4), (4, 3)), ((1, 4), (4, 9)), ((9, 4), (4, 1)), ((2, 3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)),
@@ -54,6 +56,30 @@ def test_the_number_of_blas_threads_is_what_it_was_afterwards():
     before = threadpoolctl.threadpool_info()
     products.matmul(np.ones((600, 600)), np.ones((600, 600)))
     assert threadpoolctl.threadpool_info() == before
+
+
+def seconds_at_work_after(n, k, m, transposed):
+    """Of all threads in the 20 ms after a product (n, k) @ (k, m), five times; OpenBLAS's spin for some 30."""
+    x = np.ones((k, n), np.float32).T if transposed else np.ones((n, k), np.float32)
+    y, out = np.ones((k, m), np.float32), np.empty((n, m), np.float32)
+    found = []
+    for _ in range(5):
+        time.sleep(0.05)  # those of the product before sleep again
+        np.matmul(x, y, out=out)
+        before = time.process_time()
+        time.sleep(0.02)
+        found.append(time.process_time() - before)
+    return found
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_product_that_is_small_wakes_no_thread_of_blas(transposed):
+    k, m = 144, 32
+    n = max(n for n in range(1, 400) if blas.is_small(n * k * m, is_transposed=False))
+    assert n in (blas.SMALL_PRODUCT // (k * m), blas.UNPACKED // (k * m))
+    assert min(seconds_at_work_after(n, k, m, transposed)) < 0.005
+    if all(found["num_threads"] > 1 for found in threadpoolctl.threadpool_info()):  # what the test would see
+        assert max(seconds_at_work_after(40 * n, k, m, transposed)) > 0.005
 
 
 @pytest.mark.parametrize("size", [0, 1, 8191, 8192, 8193, 50_000])
