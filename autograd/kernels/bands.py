@@ -83,6 +83,9 @@ def banded(w: Array, window: Window, block: int, spare: int = 0) -> Array:
     if block == 1 and not spare:
         return w.reshape(numbers, outputs)  # (KH, KW, C, O) -> (KH*KW*C, O)
     band = np.zeros((numbers + spare, block * outputs), w.dtype)
+    if block == 1:
+        band[:numbers] = w.reshape(numbers, outputs)  # (KH, KW, C, O) -> (KH*KW*C, O)
+        return band
     row, o = band.strides
     tap = channels * row
     step = tap * window.stride[1] // block + outputs * o  # from one output of the block to the next, along the taps

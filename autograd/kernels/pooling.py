@@ -10,7 +10,8 @@ Which element of a window was the largest is told by its tap, the number kh * KW
 up to 16 x 16, where flat indices take eight.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,16 @@ __all__ = [
     "avg_unpool2d",
     "indices_to_taps",
     "max_pool2d",
+    "max_pool2d_for",
     "max_pool2d_taps",
+    "max_pool2d_taps_for",
     "pick_taps",
     "taps_to_indices",
     "unpool_taps",
 ]
 
 Array = np.ndarray[Any, Any]
+Shape = tuple[int, ...]
 
 # of input: what the passes over a chunk touch stays in the outer cache; and threads, which share chunks, wait longer
 # for the interpreter's lock than they save on less
@@ -50,11 +54,19 @@ def max_pool2d(x: Array, window: Window) -> Array:
     >>> max_pool2d(np.arange(8.0).reshape(1, 2, 4, 1), window).ravel()
     array([5., 7.])
     """
-    geometry = _checked("max_pool2d", "x", x, window.size, window)
-    lowest = _lowest("max_pool2d", x.dtype)
+    return max_pool2d_for(x.shape, x.dtype, window)(x)
+
+
+def max_pool2d_for(shape: Shape, dtype: np.dtype[Any], window: Window) -> Callable[[Array], Array]:
+    """The function of x that is `max_pool2d` for this shape and dtype; raises if they do not fit."""
+    geometry = _checked("max_pool2d", "x", shape, window.size, window)
+    return partial(_max_pool2d, window=window, geometry=geometry, lowest=_lowest("max_pool2d", dtype))
+
+
+def _max_pool2d(x: Array, window: Window, geometry: Geometry, lowest: Any) -> Array:
     out = np.empty((len(x), *window.out, x.shape[3]), x.dtype)
 
-    def work(chunks: Iterator[slice]) -> None:
+    def work(chunks: Iterable[slice]) -> None:
         for images in chunks:
             _max_chunk(_pad(x[images], window, lowest), geometry, out[images])
 
@@ -75,12 +87,20 @@ def max_pool2d_taps(x: Array, window: Window) -> tuple[Array, Array]:
     more than 256 taps), and never in the padding. The first NaN of a window is its largest. Raises as
     max_pool2d.
     """
-    geometry = _checked("max_pool2d", "x", x, window.size, window)
-    lowest = _lowest("max_pool2d", x.dtype)
+    return max_pool2d_taps_for(x.shape, x.dtype, window)(x)
+
+
+def max_pool2d_taps_for(shape: Shape, dtype: np.dtype[Any], window: Window) -> Callable[[Array], tuple[Array, Array]]:
+    """The function of x that is `max_pool2d_taps` for this shape and dtype; raises if they do not fit."""
+    geometry = _checked("max_pool2d", "x", shape, window.size, window)
+    return partial(_max_pool2d_taps, window=window, geometry=geometry, lowest=_lowest("max_pool2d", dtype))
+
+
+def _max_pool2d_taps(x: Array, window: Window, geometry: Geometry, lowest: Any) -> tuple[Array, Array]:
     out = np.empty((len(x), *window.out, x.shape[3]), x.dtype)
     taps = np.empty(out.shape, geometry.tap_dtype)
 
-    def work(chunks: Iterator[slice]) -> None:
+    def work(chunks: Iterable[slice]) -> None:
         for images in chunks:
             _max_chunk(_pad(x[images], window, lowest), geometry, out[images])
             _first_taps(x[images], out[images], geometry, taps[images])
@@ -113,11 +133,11 @@ def unpool_taps(g: Array, taps: Array, window: Window) -> Array:
 
     g and taps (N, OH, OW, C) -> (N, H, W, C) of g's dtype. Raises ValueError if they do not fit the window.
     """
-    geometry = _checked("unpool_taps", "g", g, window.out, window)
+    geometry = _checked("unpool_taps", "g", g.shape, window.out, window)
     _check_taps("unpool_taps", taps, g.shape)
     dx = np.empty((len(g), *window.size, g.shape[3]), g.dtype)
 
-    def work(chunks: Iterator[slice]) -> None:
+    def work(chunks: Iterable[slice]) -> None:
         for images in chunks:
             _unpool_chunk(g[images], taps[images], geometry, dx[images])
 
@@ -143,11 +163,11 @@ def pick_taps(x: Array, taps: Array, window: Window) -> Array:
 
     x (N, H, W, C), taps (N, OH, OW, C) -> (N, OH, OW, C) of x's dtype. Raises ValueError if they do not fit.
     """
-    geometry = _checked("pick_taps", "x", x, window.size, window)
+    geometry = _checked("pick_taps", "x", x.shape, window.size, window)
     picked = np.zeros((len(x), *window.out, x.shape[3]), x.dtype)
     _check_taps("pick_taps", taps, picked.shape)
 
-    def work(chunks: Iterator[slice]) -> None:
+    def work(chunks: Iterable[slice]) -> None:
         for images in chunks:
             for number, outputs, pixels in geometry.taps:
                 chosen = taps[images][outputs] == number
@@ -171,7 +191,7 @@ def indices_to_taps(indices: Array, window: Window, op: str) -> Array:
     """
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{op}: indices must be integers, not {indices.dtype}")
-    geometry = _checked(op, "indices", indices, window.out, window)
+    geometry = _checked(op, "indices", indices.shape, window.out, window)
     (height, width), (kernel_h, kernel_w) = window.size, window.kernel
     h, w = np.divmod(indices.astype(np.int64), width)
     row, column = corners(window)
@@ -194,12 +214,12 @@ def avg_pool2d(x: Array, window: Window, count_include_pad: bool = False) -> Arr
     The mean is over the real elements, or over all KH * KW with zeros for padding if count_include_pad.
     Raises ValueError if x does not fit the window.
     """
-    rows, columns = _checked("avg_pool2d", "x", x, window.size, window).folds
+    rows, columns = _checked("avg_pool2d", "x", x.shape, window.size, window).folds
     dtype, inner = _mean_dtypes(x.dtype)
     counts = _counts(window, count_include_pad, inner)
     out = np.empty((len(x), *window.out, x.shape[3]), dtype)
 
-    def work(chunks: Iterator[slice]) -> None:
+    def work(chunks: Iterable[slice]) -> None:
         for images in chunks:
             part = _pad(x[images].astype(inner, copy=False), window, 0)
             part = _fold(np.add, _fold(np.add, part, rows), columns)  # (n, OH, W, C), then (n, OH, OW, C)
@@ -214,12 +234,12 @@ def avg_unpool2d(g: Array, window: Window, count_include_pad: bool = False) -> A
 
     g (N, OH, OW, C) -> (N, H, W, C) of g's dtype, float64 for integers. Raises ValueError if g does not fit.
     """
-    overlap = _checked("avg_unpool2d", "g", g, window.out, window).overlap
+    overlap = _checked("avg_unpool2d", "g", g.shape, window.out, window).overlap
     dtype, inner = _mean_dtypes(g.dtype)
     counts = _counts(window, count_include_pad, inner)
     dx = np.zeros((len(g), *window.size, g.shape[3]), inner)
 
-    def work(chunks: Iterator[slice]) -> None:
+    def work(chunks: Iterable[slice]) -> None:
         for images in chunks:
             means = g[images] / counts  # (n, OH, OW, C)
             part = np.zeros((len(means), window.out[0], *dx.shape[2:]), inner)  # (n, OH, W, C)
@@ -230,10 +250,10 @@ def avg_unpool2d(g: Array, window: Window, count_include_pad: bool = False) -> A
     return dx.astype(dtype, copy=False)
 
 
-def _run(work: Callable[[Iterator[slice]], None], x: Array) -> None:
+def _run(work: Callable[[Iterable[slice]], None], x: Array) -> None:
     """Do the work on all chunks of x."""
     if x.nbytes <= _CHUNK_BYTES:
-        work(iter((slice(0, len(x)),)))
+        work((slice(0, len(x)),))
     else:
         share(work, _cut(x))
 
@@ -305,12 +325,12 @@ def _lowest(op: str, dtype: np.dtype[Any]) -> Any:
     return False if dtype.kind == "b" else -np.inf
 
 
-def _checked(op: str, name: str, array: Array, image: tuple[int, int], window: Window) -> Geometry:
-    """The geometry of the window; raises unless it is one to pool over and the array has images of that size."""
+def _checked(op: str, name: str, shape: Shape, image: tuple[int, int], window: Window) -> Geometry:
+    """The geometry of the window; raises unless it is one to pool over and the shape is of images of that size."""
     geometry = geometry_of(op, window)
-    if array.ndim != 4 or array.shape[1:3] != image:
+    if len(shape) != 4 or shape[1:3] != image:
         expected = f"(N, {image[0]}, {image[1]}, C)"
-        raise ValueError(f"{op}: {name} has shape {array.shape} but {expected} is expected; bring {name} to that "
+        raise ValueError(f"{op}: {name} has shape {shape} but {expected} is expected; bring {name} to that "
                          "shape, or give the size, kernel, stride and padding that it is of")
     return geometry
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import pooling
+from ..kernels.remembered import remembered
 from ..kernels.window import Window, resolve
 from ..op import Op
 from ..tensor import value_of
@@ -22,8 +23,15 @@ __all__ = ["avg_pool2d", "avg_unpool2d", "max_pool2d", "max_unpool2d", "pick_tap
 @Op
 def _max_pool2d(x, kernel, stride=None, padding=0, *, need_aux):
     x = np.asarray(x)
-    window = _window("max_pool2d", x.shape, kernel, stride, padding)
-    return pooling.max_pool2d_taps(x, window) if need_aux else (pooling.max_pool2d(x, window), None)
+    pool = _max_pool2d_for(x.shape, x.dtype, kernel, stride, padding, need_aux)
+    return pool(x) if need_aux else (pool(x), None)
+
+
+@remembered
+def _max_pool2d_for(shape: tuple, dtype: Any, kernel: Any, stride: Any, padding: Any, with_taps: bool) -> Any:
+    """The function of x for its shape and dtype: all that follows from those alone is looked up at once."""
+    window = _window("max_pool2d", shape, kernel, stride, padding)
+    return (pooling.max_pool2d_taps_for if with_taps else pooling.max_pool2d_for)(shape, dtype, window)
 
 
 @Op
