@@ -42,7 +42,7 @@ Array = np.ndarray[Any, Any]
 _Product = tuple[Array, Array, Array]  # a and b, whose product is written into the third
 
 _TILES = 64  # in a chunk, at least: at 128 channels its buffers take some MB, and stay in the outer cache
-_NUMBERS = 1 << 13  # tiles times channels, at least: so that calls of NumPy are long with few channels, too
+_NUMBERS = 1 << 12  # tiles times channels, at least: so that calls of NumPy are long with few channels, too
 _WEIGHTS = SMALL_PRODUCT // 32  # pairs of channels and outputs that are transformed at a time: 0.2 ms, some handovers
 # long, and 18 multiplications each in a product
 
@@ -276,16 +276,17 @@ class _Tiles:
         inputs = gathered.reshape(6, 6, count * channels)  # (6, 6, images, rows, columns, C) -> (6, 6, T*C)
         places = scratch.array("products", (6, 6, count * outputs), np.float32)
         results = scratch.array("results", (4, 4, count * outputs), np.float32)
-        widest = max(channels, outputs)
-        between = scratch.array("between", (36 * count * widest,), np.float32)
+        between = scratch.array("between", (36 * count * max(channels, outputs),), np.float32)
 
-        def between_of(k: int, n: int, width: int) -> Array:
-            # (n,) -> (k, n, T*width)
-            return between[: k * n * count * width].reshape(k, n, count * width)
+        def between_of(k: int, n: int, width: int, unused: Array) -> Array:
+            """Memory for what is between two products: of an array that is not in use then, which is in the cache."""
+            size = k * n * count * width
+            memory = unused.reshape(-1) if unused.size >= size else between  # (k, k, n) -> (k*k*n,)
+            return memory[:size].reshape(k, n, count * width)  # (size,) -> (k, n, T*width)
 
-        self._forth = _products(matrices.tiles, inputs, between_of(6, 6, channels), inputs)  # in place
-        self._back = _products(matrices.back, places, between_of(4, 6, outputs), results)
-        self._spread = _products(matrices.back.T, results, between_of(6, 4, outputs), places)
+        self._forth = _products(matrices.tiles, inputs, between_of(6, 6, channels, places), inputs)  # in place
+        self._back = _products(matrices.back, places, between_of(4, 6, outputs, inputs), results)
+        self._spread = _products(matrices.back.T, results, between_of(6, 4, outputs, between), places)
         inputs = inputs.reshape(36, count, channels)  # (6, 6, T*C) -> (36, T, C)
         places = places.reshape(36, count, outputs)  # (6, 6, T*O) -> (36, T, O)
         self._stack, self._stack_out = (by_rows(a, channels * outputs) for a in (inputs, places))
@@ -320,7 +321,7 @@ class _Tiles:
         _run(self._forth)
 
     def convolve(self, weights: Array, out: Array, b: Array | None = None) -> None:
-        """Writes the tiles times weights (36, C, O), plus b, to out (images, rows, OW, O)."""
+        """Writes the tiles times weights (36, C, O), plus b, to out (images, rows, OW, O); the tiles are gone then."""
         # (36, stack, T / stack, C) @ (36, 1, C, O) -> (36, stack, T / stack, O)
         np.matmul(self._stack, weights[:, None], self._stack_out)
         _run(self._back)
