@@ -251,6 +251,7 @@ class _Pass:
             if not wanted[index]:
                 continue
             part = given[index]
+            # as in `_pull`, not by a function, which each edge would call
             fits = type(part) is _ndarray and part.shape == parent.shape and part.dtype is parent.dtype
             if self.create_graph or not fits:
                 part = fit(part, node, index, self.create_graph)

@@ -37,7 +37,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -165,9 +165,8 @@ class Op:
         unknown = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.VAR_KEYWORD)]
         if unknown:
             raise TypeError(f"{self.name}: an op's forward takes its arguments by name, so it cannot have {unknown[0]}")
-        # a forward that is wrapped may take parameters by name alone, whatever it tells
-        own = inspect.signature(forward, follow_wrapped=False).parameters.values()
-        self._is_positional = [(a.name, a.kind) for a in own] == [(a.name, a.kind) for a in arguments]
+        # a forward that tells another's signature may take parameters by name alone
+        self._is_positional = not (hasattr(forward, "__wrapped__") or hasattr(forward, "__signature__"))
         self._variadic = next((a.name for a in arguments if a.kind is a.VAR_POSITIONAL), None)
         self.defaults = {a.name: a.default for a in arguments if a.default is not a.empty}
         self._has_aux = any(a.name == "need_aux" for a in arguments)
@@ -372,8 +371,9 @@ class Op:
         if args and type(args[0]) is _ndarray and self._is_plain(args, params):
             try:
                 return self.forward(*args, **params)
-            except _EXPLAINED:  # again below, with what was given in the error
-                pass
+            except _EXPLAINED as error:
+                inputs, params = self.bind(args, params)  # raises where the call was wrong
+                self._explain(error, inputs, params)
         rest: tuple = ()  # parameters given by position, as layers give them: 1 us less than by name
         if params or len(args) != self._n_args:
             if self._is_by_position(args, params):
@@ -407,9 +407,7 @@ class Op:
             else:
                 out = self.forward(*values, *rest)
         except _EXPLAINED as error:
-            if str(error).startswith(f"{self.name}: "):
-                raise
-            raise self._explained(error, values, self._named(rest) if rest else params) from error
+            self._explain(error, values, self._named(rest) if rest else params)
         if not found_tensor:
             return out
         if self.output_names and (type(out) is not tuple or len(out) != len(self.output_names)):
@@ -424,11 +422,12 @@ class Op:
     def _is_plain(self, args: tuple, params: dict) -> bool:
         """Whether inputs that are arrays, and the rest, can go to the forward as they are: as rules call ops."""
         n = self._n_args
-        return (0 <= n <= len(args) <= self._most_args and _ARRAYS.issuperset(map(type, args[:n])) and not self._has_aux
+        return (n <= len(args) <= self._most_args and _ARRAYS.issuperset(map(type, args[:n])) and not self._has_aux
                 and Tensor not in map(type, args[n:]) and Tensor not in map(type, params.values()))
 
     def _recorded(self, out: Any, plan: Plan, parents: tuple, params: dict, saved: tuple, scope: str) -> Any:
         """The Tensor of a result, or one of each where there are several, with its node."""
+        # lists here and in what follows, not generators, which are called for each item
         dtype, shape = _scalar_dtype(type(out)), ()
         if dtype is None:
             if type(out) is not _ndarray:
@@ -458,13 +457,15 @@ class Op:
         return TypeError(f"{self.name}: the result is {dtype}, which cannot carry a gradient; call it on .detach() if "
                          "none is wanted")
 
-    def _explained(self, error: Exception, values: list, params: dict) -> Exception:
-        """An error of the forward with the op's name and what it was given."""
+    def _explain(self, error: Exception, values: Sequence, params: dict) -> NoReturn:
+        """Raises an error of the forward with the op's name and what it was given, unless it begins with the name."""
+        if str(error).startswith(f"{self.name}: "):
+            raise error
         kind = next(k for k in _EXPLAINED if isinstance(error, k))
         inputs = [f"{self.input_name(i)} {np.shape(v)} {getattr(v, 'dtype', type(v).__name__)}"
                   for i, v in enumerate(values)]
         given = ", ".join([*inputs, *(f"{name}={value!r}" for name, value in params.items())])
-        return kind(f"{self.name}: {error} (given {given})")
+        raise kind(f"{self.name}: {error} (given {given})") from error
 
     def _operand(self, arg: Any, index: int, args: tuple) -> Any:
         """An argument that is no Tensor, no array and no plain number."""
@@ -556,7 +557,7 @@ class Op:
         shapes: Sequence[Any] = ()
         if self._asked_params:
             given = {**self.defaults, **params}
-            asked = [given[name] for name in self._asked_params]
+            asked = [given.get(name) for name in self._asked_params]
         if self._asked_shapes:
             named = dict(zip([*self._inputs, self._variadic], values, strict=False))
             shapes = [_shapes(named[name.removesuffix("_shape")]) for name in self._asked_shapes]
@@ -586,10 +587,11 @@ def _wrap_outputs(plan: Plan, parents: tuple, params: dict, saved: tuple, outs: 
     """One Tensor per output, each with a node of its own whose parent is the op's node."""
     arrays = [out if type(out) is _ndarray else _asarray(out) for out in outs]
     dtypes = [array.dtype for array in arrays]
+    carries = [dtype.kind in "fc" for dtype in dtypes]
+    if True not in carries:
+        raise plan.op._no_gradient(", ".join(map(str, dtypes)) or "an empty tuple")
     node = make_node(plan, parents, params, saved, tuple([a.shape for a in arrays]), tuple(dtypes), scope)
-    children = [_output_node(node, index) if dtype.kind in "fc" else None for index, dtype in enumerate(dtypes)]
-    if not any(children):
-        raise plan.op._no_gradient(np.result_type(*dtypes))
+    children = [_output_node(node, index) if carries[index] else None for index in range(len(arrays))]
     node.outputs = [child and weakref.ref(child) for child in children]
     return tuple(map(wrap, arrays, children))
 

@@ -39,16 +39,18 @@ def has_unpacked() -> bool:
     return _blas.has_unpacked()
 
 
-def is_small(multiplications: int, is_transposed: bool) -> bool:
+def is_small(multiplications: int, thinnest: int, is_transposed: bool) -> bool:
     """Whether BLAS makes a product of so many multiplications in one thread by itself, and so needs no limit.
 
+    thinnest       the least of rows, columns and depth: of a matrix and a vector other kernels make the product, which
+                   share it out from some 460,000 multiplications on
     is_transposed  whether the second matrix is, as NumPy counts them, or may be
 
     OpenBLAS does for few, and for as many as it takes without packing.
     """
     if multiplications <= SMALL_PRODUCT:
         return True
-    return multiplications <= UNPACKED and not is_transposed and has_unpacked()
+    return multiplications <= UNPACKED and thinnest > 1 and not is_transposed and has_unpacked()
 
 
 class _Region:

@@ -17,7 +17,7 @@ import numpy as np
 
 from . import col2im, im2col, subpixel, winograd
 from .chunks import even
-from .phases import phases
+from .phases import Phase, phases
 from .remembered import remembered
 from .runs import copy_runs
 from .window import Window
@@ -93,13 +93,13 @@ def conv2d_input_grad_for(dout: Shape, dout_dtype: DType, w: Shape, w_dtype: DTy
     if _by_col2im(dout[0], window, w, groups, dtypes, method):
         return partial(col2im.conv2d_input_grad, window=window)
     if window.stride == (1, 1) and phases(window):
-        return partial(_input_grad_of_all, window=window, groups=groups, method=method)
+        [phase] = phases(window)
+        return partial(_input_grad_of_all, phase=phase, groups=groups, method=method)
     return partial(_strided_input_grad, window=window, groups=groups, method=method)
 
 
-def _input_grad_of_all(dout: Array, w: Array, window: Window, groups: int, method: str) -> Array:
-    """Of all pixels at once, for a stride of 1."""
-    [phase] = phases(window)
+def _input_grad_of_all(dout: Array, w: Array, phase: Phase, groups: int, method: str) -> Array:
+    """Of all pixels, which are of one phase where the stride is 1."""
     return conv2d(dout[:, *phase.seen], _mirror(w, groups), None, phase.window, groups, method)
 
 
@@ -213,7 +213,6 @@ def _is_joint_dear(images: int, window: Window, seen: Window, w: Shape, turned: 
     return both > _CLEARLY * (each + im2col.nanoseconds(images, window, w))
 
 
-@remembered
 def _by_col2im(images: int, window: Window, w: Shape, groups: int, dtypes: tuple[DType, ...], method: str) -> bool:
     """Whether the input gradient is made by `col2im`, and not by a convolution of the output gradient."""
     dtype = np.result_type(*dtypes)

@@ -188,7 +188,9 @@ class _Plan(Plan):
         matrices = (groups, numbers, self.outputs // groups)
         self.is_cut = self.dtype in (np.float32, np.float64) and matrices[2] <= _MOST_OUTPUTS
         products = self.pixels * (numbers + self.has_ones) * self.outputs
-        self._blas = not self.depthwise and not is_small(products, is_transposed=not self.is_cut)
+        # weights that are cut are contiguous, see `weights`; others may be transposed
+        thinnest = min(self._fewest_pixels(), *matrices[1:])
+        self._blas = not self.depthwise and not is_small(products, thinnest, is_transposed=not self.is_cut)
         self.weights_shape = self.depthwise.weights_shape if self.depthwise else matrices
 
     def _as_runs(self, kh: int, kw: int, depth: int) -> tuple[np.dtype[Any], tuple[int, int], int]:
@@ -202,7 +204,7 @@ class _Plan(Plan):
         return run_of(self.dtype, run), (kh, kw * depth // max(run, 1)), apart  # no run where there are no channels
 
     def _fewest_pixels(self) -> int:
-        return min(step.pixels.stop - step.pixels.start for step in self.steps())
+        return min((step.pixels.stop - step.pixels.start for step in self.steps()), default=0)
 
     def chunks(self) -> Iterator[Chunk]:
         row_bytes, least_pixels = _row_bytes(self.window, self.channels, self.dtype), self._least_pixels

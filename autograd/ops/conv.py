@@ -250,7 +250,6 @@ def _check(op: str, name: str, x: tuple, w: tuple, groups: int) -> None:
     raise ValueError(f"{op}: the {w[3]} output channels of w cannot be divided into {groups} groups {given}")
 
 
-@remembered
 def _checked_window(op: str, x: tuple, w: tuple, b: tuple | None, stride: Any, padding: Any, dilation: Any,
                     groups: int) -> Window:
     """The window of a convolution; raises unless x, w and b (None or a shape) fit together."""

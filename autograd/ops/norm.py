@@ -96,8 +96,9 @@ def channel_sum(dy, x, mean, by_dy, by_x, constant):
            [23.]])
     """
     dy, x = np.asarray(dy), np.asarray(x)
-    vectors = map(np.asarray, (mean, by_dy, by_x, constant))
-    return kernel.combine(_rows(dy), _rows(x), *vectors).reshape(x.shape)  # (M, C) -> (.., C)
+    mean, by_dy, by_x, constant = map(np.asarray, (mean, by_dy, by_x, constant))
+    _check_channels("channel_sum", x, mean=mean, by_dy=by_dy, by_x=by_x, constant=constant)
+    return kernel.combine(_rows(dy), _rows(x), mean, by_dy, by_x, constant).reshape(x.shape)  # (M, C) -> (.., C)
 
 
 channel_sum.vjp(
@@ -226,7 +227,7 @@ def _fitting(result: Any, like: Any, *inputs: Any) -> Any:
 def _check_channels(op: str, x: Any, **vectors: Any) -> None:
     """Raises unless each of the vectors has a number for each channel of x."""
     channels = x.shape[-1:]
-    if not [vector for vector in vectors.values() if vector.shape != channels]:
+    if not [vector for vector in vectors.values() if vector.shape != channels]:  # `all` calls a generator for each
         return
     names, shapes = " and ".join(vectors), " and ".join(str(vector.shape) for vector in vectors.values())
     raise ValueError(f"{op}: x {x.shape} has {channels[0] if channels else 'no'} channels, so {names} must be "

@@ -180,7 +180,7 @@ def test_an_op_may_say_that_it_takes_scalars():
     assert seen == [np.float64, np.ndarray, np.ndarray]
 
 
-def test_parameters_reach_the_forward_of_an_op_by_name():
+def test_parameters_reach_a_forward_that_is_wrapped_by_name():
     def with_settings(forward):
         @functools.wraps(forward)
         def call(x, **settings):
@@ -198,6 +198,108 @@ def test_parameters_reach_the_forward_of_an_op_by_name():
     x = leaf(1.0, 2.0)
     scaled(x, 3.0).sum().backward()
     assert x.grad.data.tolist() == [3.0, 3.0]
+
+
+def test_an_op_of_arrays_and_tensors_is_recorded_whichever_comes_first():
+    @ag.Op
+    def fma(x, y, z):
+        return x * y + z
+
+    fma.vjp(lambda g, y: g * y, lambda g, x: g * x, lambda g: g)
+    y = leaf(3.0, 4.0)
+    out = fma(np.ones(2), y, np.ones(2))
+    assert out._node.op is fma
+    out.sum().backward()
+    assert y.grad.data.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("call", [lambda op, by: op(np.ones(3), by=by), lambda op, by: op(np.ones(3), by)])
+def test_a_parameter_is_no_tensor_beside_arrays_either(call):
+    @ag.Op
+    def scaled(x, by=2.0):
+        return x * by
+
+    scaled.vjp(lambda g, by: g * by)
+    with pytest.raises(TypeError, match="scaled: 'by' is a parameter, not an input"):
+        call(scaled, leaf(1.0))
+
+
+def test_an_error_tells_parameters_that_were_given_by_position():
+    @ag.Op
+    def shifted(x, by=1):
+        raise ValueError("no")
+
+    shifted.vjp(lambda g: g)
+    with pytest.raises(ValueError, match=r"shifted: no \(given x \(1,\) float64, by=2\)"):
+        shifted(leaf(1.0), 2)
+
+
+@pytest.mark.parametrize(("outs", "what"), [((np.arange(3), np.zeros(2, bool)), "int64, bool"), ((), "an empty tuple")])
+def test_several_outputs_of_which_none_is_of_floats_carry_no_gradient(outs, what):
+    @ag.Op
+    def ints(x):
+        return outs
+
+    ints.vjp(lambda g: g)
+    with pytest.raises(TypeError, match=f"ints: the result is {what}, which cannot carry a gradient"):
+        ints(leaf(1.0))
+
+
+@pytest.mark.parametrize("signature", ["__wrapped__", "__signature__"])
+def test_parameters_reach_a_forward_that_tells_another_signature_by_name(signature):
+    def scaled(x, by=2.0):
+        return x * by
+
+    def call(x, **settings):
+        return scaled(x, **settings)
+
+    call.__name__ = "scaled"
+    setattr(call, signature, scaled if signature == "__wrapped__" else inspect.signature(scaled))
+    op = ag.Op(call)
+    op.vjp(lambda g, by: g * by)
+    assert op(np.ones(2), 3.0).tolist() == [3.0, 3.0]
+    x = leaf(1.0)
+    op(x, 3.0).sum().backward()
+    assert x.grad.data.tolist() == [3.0]
+
+
+def test_a_parameter_that_nobody_gave_is_none_for_a_rule():
+    """As where a wrapper gives it."""
+    def with_seven(forward):
+        @functools.wraps(forward)
+        def call(x):
+            return forward(x, 7)
+
+        return call
+
+    @ag.Op
+    @with_seven
+    def scaled(x, by):
+        return x * by
+
+    scaled.vjp(lambda g, by: g if by is None else g * by)
+    x = leaf(1.0)
+    scaled(x).sum().backward()
+    assert x.grad.data.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("given", [(np.ones(2), np.ones(2), np.ones(2)), (np.ones(2), np.ones(2), np.ones(2), 5)])
+def test_a_forward_that_fails_on_arrays_is_called_once(given):
+    calls = []
+
+    @ag.Op
+    def flaky(x, y, z, by=1):
+        calls.append(by)
+        if len(calls) == 1:
+            raise ValueError("not yet")
+        return x
+
+    flaky.vjp(lambda g: g, lambda g: g, lambda g: g)
+    given_by = ", by=5" if len(given) > 3 else ""
+    text = r"flaky: not yet \(given x \(2,\) float64, y \(2,\) float64, z \(2,\) float64" + given_by + r"\)"
+    with pytest.raises(ValueError, match=text):
+        flaky(*given)
+    assert len(calls) == 1
 
 
 def test_python_numbers_reach_the_forward_of_an_op_as_they_are():

@@ -96,6 +96,17 @@ def test_many_rows_in_odd_numbers_are_added_up_exactly(shape):
         assert (np.abs(along - (g * (wide - mean)).sum(axis=0)) < 1e-6 * scale).all()
 
 
+@pytest.mark.parametrize("count", [1, 20, 100, 127, 128, 129])
+def test_few_rows_are_added_up_in_double_precision(count):
+    x = np.random.default_rng(count).standard_normal((count, 16)).astype(np.float32)
+    np.testing.assert_allclose(channels.sums(x), x.astype(np.float64).sum(axis=0).astype(np.float32), rtol=2e-7)
+
+
+def test_vectors_of_more_digits_than_x_keep_them():
+    x, scale, shift = np.ones((4, 3), np.float32), np.ones(3, np.float32), np.full(3, 1e-12)
+    np.testing.assert_array_equal(channels.affine(x, scale, shift), x.astype(np.float64) * scale + shift)
+
+
 def test_the_variance_does_not_overflow_where_squares_about_the_mean_do_not():
     x = (1e20 + 1e16 * np.random.default_rng(0).standard_normal((4096, 2))).astype(np.float32)
     mean, var, _ = channels.moments(x)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd as ag
-from autograd.kernels import chunks, im2col, winograd
+from autograd.kernels import blas, chunks, im2col, padded, winograd
+from autograd.kernels.bands import banded
 from autograd.kernels.chunks import Kind
 from autograd.kernels.conv import conv2d, conv2d_grads, conv2d_input_grad, conv2d_weight_grad
 from autograd.kernels.memory import Scratch
@@ -127,6 +128,44 @@ def test_a_plan_keeps_few_steps_and_makes_many_anew():
     assert few.steps() is few.steps()
     assert many._steps is None
     assert many.steps() == many.steps()  # with the same kinds, by which buffers are kept
+
+
+def test_blas_is_limited_for_products_that_it_might_share_out(monkeypatch):
+    """With AVX-512 it takes up to a million multiplications in one thread, if the weights are not transposed."""
+    monkeypatch.setattr(blas, "has_unpacked", lambda: True)
+    window = resolve("conv2d", (10, 10), 3, 1, 1)
+    limited = {outputs: im2col._Plan(1, window, (3, 3, 4, outputs), 1, np.dtype(np.float32), 512)._blas
+               for outputs in (64, 128, 192, 320)}  # 230, 461, 691 and 1152 thousand multiplications
+    assert limited == {64: False, 128: False, 192: True, 320: True}  # more than 128 outputs may be transposed
+
+
+@pytest.mark.parametrize(("x_shape", "w_shape"), [
+    ((1, 1, 1, 5000), (1, 1, 5000, 120)), ((1, 7, 7, 128), (7, 7, 128, 128)), ((1, 1, 31, 30_000), (1, 1, 30_000, 1)),
+])  # fmt: skip
+def test_blas_is_limited_for_products_of_one_row_or_column(x_shape, w_shape, monkeypatch):
+    """They are made by other kernels, which share them out where those for matrices do not."""
+    monkeypatch.setattr(blas, "has_unpacked", lambda: True)
+    window = resolve("conv2d", x_shape[1:3], w_shape[:2], 1, 0)
+    for least_pixels in (im2col._LEAST_PIXELS, im2col._LEAST_PIXELS_WEIGHT_GRAD):
+        assert im2col._Plan(1, window, w_shape, 1, np.dtype(np.float32), least_pixels)._blas
+
+
+def test_a_band_of_single_outputs_is_the_weights_with_zeros_behind():
+    w = np.arange(1.0, 37).reshape(3, 3, 2, 2)
+    window = resolve("conv2d", (5, 5), 3, 1, 0)
+    np.testing.assert_array_equal(banded(w, window, block=1, spare=2), [*w.reshape(18, 2), [0, 0], [0, 0]])
+
+
+def test_a_small_padded_image_keeps_its_zeros():
+    plan = im2col._Plan(1, resolve("conv2d", (6, 6), 3, 1, 1), (3, 3, 2, 3), 1, np.dtype(np.float32), 512)
+    [step] = plan.steps()
+    x = np.ones((1, 6, 6, 2), np.float32)
+    with Scratch() as scratch:
+        image = padded.Padded(step.kind, scratch, 8, np.float32)
+        image._borders = [Interrupting()]  # nobody writes them
+        scratch.array("padded", (1000,), np.float32)[...] = 7  # as another kernel does
+        image.fill(x, step, scratch)
+    np.testing.assert_array_equal(image.array, np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))))
 
 
 def test_a_stride_that_leaves_pixels_out_takes_no_more_scratch_memory():
@@ -297,8 +336,11 @@ def test_a_convolution_is_right_again_after_an_interrupt_in_the_midst_of_its_zer
         ag.set_num_threads(before)
 
 
-def test_buffers_of_one_shape_hold_nothing_of_another():
-    """Zeros around the image stay from call to call; a kernel of another shape writes into the same memory."""
+@pytest.mark.parametrize("own_bytes", [0, padded._OWN_BYTES])
+def test_buffers_of_one_shape_hold_nothing_of_another(own_bytes, monkeypatch):
+    """Zeros around the image stay from call to call, where other shapes write into the same memory and where not."""
+    monkeypatch.setattr(padded, "_OWN_BYTES", own_bytes)
+    forget_plans()
     small, large = resolve("conv2d", (5, 6), 3, 1, 1), resolve("conv2d", (9, 7), 5, 1, 2)
     for window in (small, large, small, small, large):
         x, w, dout = arrays([(2, *window.size, 2), (*window.kernel, 2, 3), (2, *window.out, 3)])

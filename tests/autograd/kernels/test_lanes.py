@@ -77,7 +77,7 @@ def test_the_parts_of_a_plan_are_all_its_steps_in_their_order_and_few(count):
     assert [step.images.start for part in found for step in part] == list(range(count))
     assert len(found) <= 64
     assert len(found) == count or count > 64
-    assert plan.parts() == found
+    assert (plan.parts() is found) == (count <= 256)  # steps of larger plans are not kept
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=8).flatmap(

@@ -75,7 +75,7 @@ def seconds_at_work_after(n, k, m, transposed):
 @pytest.mark.parametrize("transposed", [False, True])
 def test_a_product_that_is_small_wakes_no_thread_of_blas(transposed):
     k, m = 144, 32
-    n = max(n for n in range(1, 400) if blas.is_small(n * k * m, is_transposed=False))
+    n = max(n for n in range(1, 400) if blas.is_small(n * k * m, min(n, k, m), is_transposed=False))
     assert n in (blas.SMALL_PRODUCT // (k * m), blas.UNPACKED // (k * m))
     assert min(seconds_at_work_after(n, k, m, transposed)) < 0.005
     if all(found["num_threads"] > 1 for found in threadpoolctl.threadpool_info()):  # what the test would see

@@ -82,15 +82,15 @@ def test_a_blas_whose_threads_cannot_be_limited_gets_whole_matrices(monkeypatch)
     assert not blas.has_unpacked()
 
 
-@pytest.mark.parametrize(("count", "is_transposed", "expected"), [
-    (blas.SMALL_PRODUCT, True, True), (blas.SMALL_PRODUCT + 1, True, False), (blas.UNPACKED, False, True),
-    (blas.UNPACKED + 1, False, False),
+@pytest.mark.parametrize(("count", "thinnest", "is_transposed", "expected"), [
+    (blas.SMALL_PRODUCT, 1, True, True), (blas.SMALL_PRODUCT + 1, 2, True, False), (blas.UNPACKED, 2, False, True),
+    (blas.UNPACKED + 1, 2, False, False), (blas.SMALL_PRODUCT + 1, 1, False, False),
 ])  # fmt: skip
-def test_a_product_is_small_where_blas_takes_one_thread(count, is_transposed, expected, monkeypatch):
+def test_a_product_is_small_where_blas_takes_one_thread(count, thinnest, is_transposed, expected, monkeypatch):
     monkeypatch.setattr(blas, "has_unpacked", lambda: True)
-    assert blas.is_small(count, is_transposed) == expected
+    assert blas.is_small(count, thinnest, is_transposed) == expected
     monkeypatch.setattr(blas, "has_unpacked", lambda: False)
-    assert blas.is_small(count, is_transposed) == (count <= blas.SMALL_PRODUCT)
+    assert blas.is_small(count, thinnest, is_transposed) == (count <= blas.SMALL_PRODUCT)
 
 
 def look_at(libraries, limits, monkeypatch):

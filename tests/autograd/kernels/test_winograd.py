@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import autograd as ag
 from autograd.kernels import conv, lanes, winograd
+from autograd.kernels.memory import Scratch
 from autograd.kernels.window import resolve
 from tests.autograd.kernels.cuts import cut_into_stacks
 
@@ -175,6 +176,25 @@ def test_arguments_may_be_strided_and_are_not_written_to():
         np.testing.assert_array_equal(array, old)
 
 
+@pytest.mark.parametrize("window", [resolve("conv2d", (16, 16), 3, 1, 1), resolve("conv2d", (14, 14), 3, 1, 1)])
+def test_a_cotangent_in_another_order_of_memory_has_the_same_gradients(window):
+    x, w, dout = draws(9, window, 20, 24)
+    turned = np.asfortranarray(dout)
+    expected, got = (all_three(x, w, g, window, at_once=True) for g in (dout, turned))
+    for a, b in zip(expected, got, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(winograd.conv2d_weight_grad(x, turned, window),
+                                  winograd.conv2d_weight_grad(x, dout, window))
+
+
+def test_tiles_are_copied_by_run_where_they_are_many():
+    """NumPy keeps the interpreter's lock while it copies 500 items or fewer."""
+    with Scratch() as scratch:
+        for images, item in ((4, "V80"), (1, "float32")):  # in a chunk 512 runs of 20 outputs, and 128
+            step = winograd._Plan(images, resolve("conv2d", (16, 16), 3, 1, 1), 20, 20).steps()[0]
+            assert winograd._Tiles(step.kind, scratch)._items.dtype == np.dtype(item)
+
+
 def test_results_do_not_share_memory_with_scratch():
     window = resolve("conv2d", (10, 9), 3, 1, 1)
     x, w, dout = draws(2, window, 5, 4)
@@ -244,6 +264,12 @@ def test_asking_for_it_where_it_does_not_fit_is_an_error_that_says_what_fits(set
     x, w = np.ones((1, 8, 8, 2), np.float32), np.ones((3, 3, 2 // settings.get("groups", 1), 2), np.float32)
     with pytest.raises(ValueError, match=r'method "winograd" takes .* not kernel \(3, 3\), stride .*; use "auto"'):
         ag.conv2d(x, w, method="winograd", **settings)
+
+
+def test_asking_for_it_in_an_input_gradient_where_it_does_not_fit_is_an_error_in_its_name():
+    dout, w = np.ones((1, 3, 3, 1), np.float32), np.ones((3, 3, 1, 1), np.float32)
+    with pytest.raises(ValueError, match='conv2d_input_grad: method "winograd" takes a 3x3 kernel, stride 1'):
+        ag.conv2d_input_grad(dout, w, (1, 7, 7, 1), stride=2, method="winograd")
 
 
 def test_an_unknown_method_is_an_error_that_lists_the_known_ones():
