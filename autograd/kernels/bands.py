@@ -83,7 +83,7 @@ def banded(w: Array, window: Window, block: int, spare: int = 0) -> Array:
     if block == 1 and not spare:
         return w.reshape(numbers, outputs)  # (KH, KW, C, O) -> (KH*KW*C, O)
     band = np.zeros((numbers + spare, block * outputs), w.dtype)
-    if block == 1:  # side by side, in a third of the time of the diagonals below
+    if block == 1:  # as they lie, in 0.7 of the time of the diagonals below
         band[:numbers] = w.reshape(numbers, outputs)  # (KH, KW, C, O) -> (KH*KW*C, O)
         return band
     row, o = band.strides

@@ -276,7 +276,7 @@ class _Tiles:
         inputs = gathered.reshape(6, 6, count * channels)  # (6, 6, images, rows, columns, C) -> (6, 6, T*C)
         places = scratch.array("products", (6, 6, count * outputs), np.float32)
         results = scratch.array("results", (4, 4, count * outputs), np.float32)
-        self._find_transforms(scratch, inputs, places, results)
+        self._prepare_transforms(scratch, inputs, places, results)
         inputs = inputs.reshape(36, count, channels)  # (6, 6, T*C) -> (36, T, C)
         places = places.reshape(36, count, outputs)  # (6, 6, T*O) -> (36, T, O)
         self._stack, self._stack_out = (by_rows(a, channels * outputs) for a in (inputs, places))
@@ -285,7 +285,7 @@ class _Tiles:
         self._each = count * outputs  # multiplications for a row of these
         self._lay_out(kind, scratch, results)
 
-    def _find_transforms(self, scratch: Scratch, inputs: Array, places: Array, results: Array) -> None:
+    def _prepare_transforms(self, scratch: Scratch, inputs: Array, places: Array, results: Array) -> None:
         """Of inputs (6, 6, T*C) in place, of places (6, 6, T*O) to results (4, 4, T*O), and of results to places.
 
         What is between the two products of one lies in memory that is not in use then and is in the cache: ResNet-20's
