@@ -374,7 +374,7 @@ class Op:
             except _EXPLAINED as error:
                 inputs, params = self.bind(args, params)  # raises where the call was wrong
                 self._explain(error, inputs, params)
-        rest: tuple = ()  # parameters given by position, as layers give them: 1 us less than by name
+        rest: tuple = ()  # parameters given by position, as layers give them: half of the time by name
         if params or len(args) != self._n_args:
             if self._is_by_position(args, params):
                 args, rest = args[: self._n_args], args[self._n_args :]
