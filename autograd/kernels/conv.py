@@ -1,9 +1,10 @@
 """2-D convolution and its gradients: checks shapes and chooses the way.
 
-A convolution is computed by `im2col`, or in float32, for 3x3 kernels of stride 1, by `winograd`. An input gradient is
-a convolution, too; with a stride one for each of the `phases` of its pixels, or one for all (`subpixel`). im2col's
-without a stride may also be a product and sums (`col2im`). The choice depends on shapes and dtypes alone, never on
-timing or the number of threads, so the same call gives the same bits.
+A convolution is computed by `im2col`, or in float32, for 3x3 kernels of stride 1, by `winograd` and, on a few small
+images, by `few_tiles`, which keeps what it makes of the weights. An input gradient is a convolution, too; with a stride
+one for each of the `phases` of its pixels, or one for all (`subpixel`). im2col's without a stride may also be a product
+and sums (`col2im`). The choice depends on shapes and dtypes alone, never on timing or the number of threads, so the
+same call gives the same bits.
 
 Arrays are NHWC, weights (KH, KW, C / groups, O). All is linear: complex numbers are not conjugated.
 """
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import col2im, im2col, subpixel, winograd
+from . import col2im, few_tiles, im2col, subpixel, winograd
 from .chunks import even
 from .phases import Phase, phases
 from .remembered import remembered
@@ -40,12 +41,13 @@ _PIECE_BYTES = 1 << 21  # see `_pieces`
 METHODS = ("auto", "im2col", "winograd")
 
 
-def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1, method: str = "auto") -> Array:
+def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1, method: str = "auto",
+           *, is_new: bool = False) -> Array:
     """The 2-D convolution (cross-correlation) of x with w, plus b.
 
     x (N, H, W, C), w (KH, KW, C / groups, O), b (O,) or None -> (N, OH, OW, O), of the dtype that NumPy
-    promotes the arguments to. Raises ValueError if the shapes do not fit each other and the window, or the method
-    does not fit them.
+    promotes the arguments to. `is_new` tells that w was made for this call, so that nothing is kept of it. Raises
+    ValueError if the shapes do not fit each other and the window, or the method does not fit them.
 
     >>> from autograd.kernels.window import resolve
     >>> window = resolve("conv2d", size=(3, 3), kernel=2, stride=1, padding=0)
@@ -54,12 +56,12 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1,
            [4., 4.]])
     """
     kind_of_b = None if b is None else (b.shape, b.dtype)
-    return conv2d_for(x.shape, x.dtype, w.shape, w.dtype, kind_of_b, window, groups, method)(x, w, b)
+    return conv2d_for(x.shape, x.dtype, w.shape, w.dtype, kind_of_b, window, groups, method, is_new)(x, w, b)
 
 
 @remembered
 def conv2d_for(x: Shape, x_dtype: DType, w: Shape, w_dtype: DType, b: Kind | None, window: Window, groups: int,
-               method: str) -> Callable[[Array, Array, Array | None], Array]:
+               method: str, is_new: bool = False) -> Callable[[Array, Array, Array | None], Array]:
     """The function of x, w and b that is `conv2d` for these shapes and dtypes; raises if they do not fit."""
     _check_weights("conv2d", w, window, groups)
     _check("conv2d", "x", x, (*window.size, w[2] * groups))
@@ -67,6 +69,9 @@ def conv2d_for(x: Shape, x_dtype: DType, w: Shape, w_dtype: DType, b: Kind | Non
         raise ValueError(f"conv2d: b has shape {b[0]} but w {w} has {w[3]} outputs; give b one number per output, "
                          f"shape {w[3:]}")
     dtypes = (x_dtype, w_dtype) if b is None else (x_dtype, w_dtype, b[1])
+    may_keep = method == "auto" and not is_new and winograd.fits(window, groups, *dtypes)
+    if may_keep and few_tiles.pays(x[0], window, *w[2:]):
+        return partial(few_tiles.conv2d, window=window)
     if _by_winograd("conv2d", method, x[0], window, w, groups, dtypes):
         return partial(winograd.conv2d, window=window)
     plan = im2col.conv2d_plan(x[0], window, w, groups, np.result_type(*dtypes), is_biased=b is not None)
@@ -100,7 +105,7 @@ def conv2d_input_grad_for(dout: Shape, dout_dtype: DType, w: Shape, w_dtype: DTy
 
 def _input_grad_of_all(dout: Array, w: Array, phase: Phase, groups: int, method: str) -> Array:
     """Of all pixels, which are of one phase where the stride is 1."""
-    return conv2d(dout[:, *phase.seen], _mirror(w, groups), None, phase.window, groups, method)
+    return conv2d(dout[:, *phase.seen], _mirror(w, groups), None, phase.window, groups, method, is_new=True)
 
 
 def _strided_input_grad(dout: Array, w: Array, window: Window, groups: int, method: str) -> Array:
@@ -121,7 +126,7 @@ def _strided_input_grad(dout: Array, w: Array, window: Window, groups: int, meth
     for phase in phases(window):
         mirrored, pixels = _mirror(w[phase.taps], groups), dx[:, *phase.pixels]
         for images in _pieces(pixels):
-            outs = conv2d(dout[images, *phase.seen], mirrored, None, phase.window, groups, method)
+            outs = conv2d(dout[images, *phase.seen], mirrored, None, phase.window, groups, method, is_new=True)
             copy_runs(pixels[images], outs)
     return dx
 

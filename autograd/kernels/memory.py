@@ -66,8 +66,9 @@ class Scratch:
         self._buffers, self._views, self._contents = kept
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._of_thread.kept = self._buffers, self._views, self._contents
+    def __exit__(self, kind: object, *error: object) -> None:
+        if kind is None:  # after Ctrl-C another thread may still write into a buffer that this one has let it use
+            self._of_thread.kept = self._buffers, self._views, self._contents
 
     def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         """An array of that shape whose contents are undefined; the same memory whenever the name is the same."""

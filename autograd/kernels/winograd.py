@@ -6,14 +6,8 @@ Per place the products of all tiles, channels and outputs are one matrix product
 
     gather tiles (36, T, C) -> transform -> 36 products (T, C) @ (C, O) -> transform back -> store tiles (T, O)
 
-where each transform is two matrix products, by its 1-D matrix along one axis of the tiles and then along the other:
-BLAS does all of the arithmetic. 64 -> 128 channels take 0.31 to 0.52 of im2col's time.
-
-Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016. The interpolation points are 0, +-sqrt(1/2),
-+-sqrt(2) and infinity: the matrices are dense here anyway, so points need not be nice numbers, and these have a
-quarter of the error of the usual 0, +-1, +-2 (2.0e-6 against 8.7e-6 of the largest output at 128 channels; the choice
-is of Alam, Anderson, Barabasz and Gregg, "Winograd Convolution for Deep Neural Networks: Efficient Point
-Selection", 2022).
+where each transform is two matrix products (`transforms.py`, with the papers), so BLAS does all of the arithmetic.
+64 -> 128 channels take 0.31 to 0.52 of im2col's time.
 
 Arrays are NHWC, weights (3, 3, C, O). Cuts depend on shapes alone and sums are taken in a fixed order: the same bits
 on each run and for any number of threads.
@@ -21,8 +15,7 @@ on each run and for any number of threads.
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -30,16 +23,16 @@ from .blas import SMALL_PRODUCT
 from .chunks import Chunk, Kind, Plan, Step, cut, even
 from .lanes import Lanes
 from .memory import Scratch
-from .padded import Padded
-from .runs import best_item, run_of
+from .runs import best_item
 from .stacks import by_rows
 from .threads import share
+from .tiles import Tiles, counts
+from .transforms import matrices, products, run, transform
 from .window import Window
 
 __all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_weight_grad", "fits", "pays"]
 
 Array = np.ndarray[Any, Any]
-_Product = tuple[Array, Array, Array]  # a and b, whose product is written into the third
 
 _TILES = 64  # in a chunk, at least: at 128 channels its buffers take some MB, and stay in the outer cache
 _NUMBERS = 1 << 12  # tiles times channels, at least: so that calls of NumPy are long with few channels, too
@@ -61,7 +54,7 @@ def fits(window: Window, groups: int, *dtypes: np.dtype[Any]) -> bool:
 
 def pays(images: int, window: Window, channels: int, outputs: int) -> bool:
     """Whether it is faster than im2col, judged by shape alone: see `docs/performance.md` for the figures."""
-    rows, columns = _tile_counts(window)
+    rows, columns = counts(window.out, 4)
     useful = window.out[0] * window.out[1] / (16 * rows * columns)  # of the outputs that tiles have
     fewest = min(channels, outputs)
     return images * rows * columns >= 64 and fewest >= 16 and useful >= (0.7 if fewest >= 32 else 0.9)
@@ -87,9 +80,9 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window) -> Array:
     def work(steps: Iterator[Step]) -> None:
         with Scratch() as scratch:
             for step in steps:
-                tiles = scratch.views(_Tiles, step.kind)
-                tiles.transform(x, step, scratch)
-                tiles.convolve(weights, out[step.images, step.rows], b)
+                buffers = scratch.views(_Buffers, step.kind)
+                buffers.tiles.read(x, step, scratch)
+                buffers.convolve(weights, out[step.images, step.rows], b)
 
     share(work, _plan(len(x), window, channels, outputs).steps(), blas=True)
     return out
@@ -127,11 +120,11 @@ def _weight_grad(x: Array, dout: Array, window: Window, convolve: tuple[Array, A
         with Scratch() as scratch:
 
             def weigh(step: Step, product: Array) -> None:
-                tiles = scratch.views(_Tiles, step.kind)
-                tiles.transform(x, step, scratch)
-                tiles.weigh(dout[step.images, step.rows], product)  # first: to convolve them uses their memory
+                buffers = scratch.views(_Buffers, step.kind)
+                buffers.tiles.read(x, step, scratch)
+                buffers.weigh(dout[step.images, step.rows], product)  # first: to convolve them uses their memory
                 if product_of is not None:
-                    tiles.convolve(product_of[0], product_of[1][step.images, step.rows])
+                    buffers.convolve(product_of[0], product_of[1][step.images, step.rows])
 
             for number in numbers:
                 lanes.sum_up(number, parts[number], weigh, scratch)
@@ -152,67 +145,15 @@ def _weights_back(sums: Array) -> Array:
             total = lanes[0, ..., part]
             for lane in lanes[1:]:
                 total += lane[..., part]
-            _transform(_matrices().weights.T, total, out[..., part])
+            transform(matrices(4).weights.T, total, out[..., part])
 
     _share_weights(work, channels * outputs)
     return out.reshape(3, 3, channels, outputs)  # (3, 3, C*O) -> (3, 3, C, O)
 
 
-class _Matrices(NamedTuple):
-    """The three 1-D transforms."""
-
-    tiles: Array  # (6, 6), B': 6 inputs to 6 places
-    weights: Array  # (6, 3), G: 3 weights to 6 places
-    back: Array  # (4, 6), A': 6 places to 4 outputs
-
-
-@lru_cache(maxsize=1)
-def _matrices() -> _Matrices:
-    """By Toom and Cook's interpolation, in float64 and then rounded once.
-
-    With the points p of a polynomial product of 4 + 3 - 1 = 6 values, f_i = prod(p_i - p_l over l != i):
-    A'[k, i] = p_i^k, G[i, j] = p_i^j / f_i, B'[i] = the coefficients of prod(x - p_l over l != i), and a last row
-    each for the point at infinity.
-    """
-    points = np.array([0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5)])
-    others = [np.delete(points, i) for i in range(5)]
-    factors = np.array([np.prod(p - rest) for p, rest in zip(points, others, strict=True)])
-    a = np.vstack([np.vander(points, 4, increasing=True), [0, 0, 0, 1]])  # (6, 4)
-    # factors (5,) -> (5, 1), beside (5, 3); with the row for infinity (6, 3)
-    g = np.vstack([np.vander(points, 3, increasing=True) / factors[:, None], [0, 0, 1]])
-    b = np.vstack([*(np.append(np.poly(rest)[::-1], 0) for rest in others), np.poly(points)[::-1]])  # (6, 6)
-    return _Matrices(*(np.ascontiguousarray(m, np.float32) for m in (b, g, a.T)))  # a (6, 4) -> (4, 6)
-
-
 def _share_weights(work: Callable[[Iterator[slice]], None], pairs: int) -> None:
     """work(iterator over parts of so many pairs of channels and outputs), in several threads if they are many."""
     share(work, list(even(pairs, _WEIGHTS)))
-
-
-def _transform(matrix: Array, x: Array, out: Array) -> None:
-    """M t M' for each tile t, along both axes of tiles: a matrix M (k, n), x (n, n, N) -> out (k, k, N).
-
-    The first product is along the first axis, N columns of n numbers for each place of the second, and so in turn. One
-    product with the Kronecker square, (k * k, n * n), has two to three times the arithmetic, and took 1.3 to 1.8 times
-    as long with AVX-512, up to 1.3 times with AVX2.
-    """
-    k, n = matrix.shape
-    between = np.empty((k, n, x.shape[2]), np.float32)
-    _run(_products(matrix, x, between, out))
-
-
-def _products(matrix: Array, x: Array, between: Array, out: Array) -> tuple[_Product, _Product]:
-    """The two products of `_transform`, whose views are made once where they are made again and again.
-
-    between (k, n, N)
-    """
-    # (k, n) @ (second n, n, N) -> (second n, k, N), (k, n) @ (first k, n, N) -> (first k, k, N)
-    return (matrix, x.swapaxes(0, 1), between.swapaxes(0, 1)), (matrix, between, out)
-
-
-def _run(products: tuple[_Product, _Product]) -> None:
-    for a, b, out in products:
-        np.matmul(a, b, out)
 
 
 def _transformed_weights(w: Array) -> Array:
@@ -223,15 +164,10 @@ def _transformed_weights(w: Array) -> Array:
 
     def work(parts: Iterator[slice]) -> None:
         for part in parts:
-            _transform(_matrices().weights, flat[..., part], out[..., part])
+            transform(matrices(4).weights, flat[..., part], out[..., part])
 
     _share_weights(work, channels * outputs)
     return out.reshape(36, channels, outputs)  # (6, 6, C*O) -> (36, C, O)
-
-
-def _tile_counts(window: Window) -> tuple[int, int]:
-    """The rows and the columns of tiles that cover an output image."""
-    return -(-window.out[0] // 4), -(-window.out[1] // 4)
 
 
 class _Plan(Plan):
@@ -243,7 +179,7 @@ class _Plan(Plan):
     def __init__(self, images: int, window: Window, channels: int, outputs: int) -> None:
         super().__init__(window.size[0], window.padding[0][0], stride=4, span=6, out=window.out, unit=4)
         self.window, self.channels, self.outputs = window, channels, outputs
-        self.columns = _tile_counts(window)[1]
+        self.columns = counts(window.out, 4)[1]
         self._images, self._tiles = images, max(_TILES, _NUMBERS // max(channels, outputs))
 
     def chunks(self) -> Iterator[Chunk]:
@@ -255,12 +191,12 @@ _plan = lru_cache(maxsize=1024)(_Plan)
 
 def _cut(images: int, window: Window, tiles: int) -> Iterator[Chunk]:
     """Chunks of about that many tiles at the most, two or more where there are rows; their rows are rows of tiles."""
-    rows, columns = _tile_counts(window)
+    rows, columns = counts(window.out, 4)
     tiles = min(tiles, -(-images * rows * columns // 2))  # two chunks at least, for two threads
     return cut(images, rows, max(tiles // columns, 1))
 
 
-class _Tiles:
+class _Buffers:
     """A thread's buffers for the tiles of chunks of one kind, and the views of them: see `Scratch.views`.
 
     T tiles see 6x6 inputs and have 4x4 outputs.
@@ -269,49 +205,22 @@ class _Tiles:
     def __init__(self, kind: Kind, scratch: Scratch) -> None:
         plan = kind.plan
         channels, outputs, columns = plan.channels, plan.outputs, plan.columns
-        tiles = (kind.images, kind.rows, columns)
-        count = prod(tiles)
-        gathered = scratch.array("tiles", (6, 6, *tiles, channels), np.float32)
-        self._gather(kind, scratch, gathered)
-        inputs = gathered.reshape(6, 6, count * channels)  # (6, 6, images, rows, columns, C) -> (6, 6, T*C)
+        count = kind.images * kind.rows * columns
         places = scratch.array("products", (6, 6, count * outputs), np.float32)
         results = scratch.array("results", (4, 4, count * outputs), np.float32)
-        self._prepare_transforms(scratch, inputs, places, results)
-        inputs = inputs.reshape(36, count, channels)  # (6, 6, T*C) -> (36, T, C)
+        between = scratch.array("between", (36 * count * max(channels, outputs),), np.float32)
+        # What is between the two products of a transform lies in memory that is not in use then and is in the cache,
+        # where there is enough: ResNet-20's step took 0.98 of the time.
+        self.tiles = Tiles(kind, scratch, 4, unused=places if outputs >= channels else between)
+        inputs = self.tiles.places  # (36, T, C)
+        self._back = products(matrices(4).back, places, inputs if 3 * channels >= 2 * outputs else between, results)
+        self._spread = products(matrices(4).back.T, results, between, places)
         places = places.reshape(36, count, outputs)  # (6, 6, T*O) -> (36, T, O)
         self._stack, self._stack_out = (by_rows(a, channels * outputs) for a in (inputs, places))
         # (36, T, C) -> (36, C, T) -> (36, stack, C / stack, T), which times (36, 1, T, O) is (36, stack, C / stack, O)
         self._weighing = by_rows(inputs.swapaxes(1, 2), count * outputs), places[:, None]
         self._each = count * outputs  # multiplications for a row of these
         self._lay_out(kind, scratch, results)
-
-    def _prepare_transforms(self, scratch: Scratch, inputs: Array, places: Array, results: Array) -> None:
-        """Of inputs (6, 6, T*C) in place, of places (6, 6, T*O) to results (4, 4, T*O), and of results to places.
-
-        What is between the two products of one lies in memory that is not in use then and is in the cache: ResNet-20's
-        step took 0.98 of the time.
-        """
-        matrices = _matrices()
-        between = scratch.array("between", (max(inputs.size, places.size),), np.float32)
-
-        def products(matrix: Array, x: Array, out: Array, unused: Array) -> tuple[_Product, _Product]:
-            (k, n), width = matrix.shape, x.shape[2]
-            size = k * n * width
-            memory = unused.reshape(-1) if unused.size >= size else between  # (k, k, width) -> (k * k * width,)
-            return _products(matrix, x, memory[:size].reshape(k, n, width), out)  # (size,) -> (k, n, width)
-
-        self._forth = products(matrices.tiles, inputs, out=inputs, unused=places)
-        self._back = products(matrices.back, places, out=results, unused=inputs)
-        self._spread = products(matrices.back.T, results, out=places, unused=between)
-
-    def _gather(self, kind: Kind, scratch: Scratch, gathered: Array) -> None:
-        """Prepares the copy of the overlapping tiles of an image with zeros around it to `gathered`, run by run."""
-        self._padded = Padded(kind, scratch, 4 * kind.plan.columns + 2, np.float32)
-        n, h, w, c = self._padded.array.strides
-        self._gathered = gathered.view(run_of(gathered.dtype, gathered.shape[-1]))  # (.., C) -> (.., 1)
-        # (images, 4 rows + 2, 4 columns + 2, C) -> (6, 6, images, rows, columns, 1), a view: tiles overlap
-        strides = (h, w, n, 4 * h, 4 * w, c)
-        self._overlapping = np.ndarray(self._gathered.shape, self._gathered.dtype, self._padded.array, 0, strides)
 
     def _lay_out(self, kind: Kind, scratch: Scratch, results: Array) -> None:
         """Prepares the copies between results (4, 4, T*O) and images, run by run."""
@@ -323,17 +232,11 @@ class _Tiles:
         self._items, self._item = self._results.view(item), item  # (.., O) -> (.., 1), or as they are
         self._whole = scratch.array("whole", (kind.images, 4 * rows, 4 * columns, outputs), np.float32)
 
-    def transform(self, x: Array, step: Step, scratch: Scratch) -> None:
-        """Reads the tiles that the chunk sees, and transforms them."""
-        self._padded.fill(x, step, scratch)
-        self._gathered[...] = self._overlapping
-        _run(self._forth)
-
     def convolve(self, weights: Array, out: Array, b: Array | None = None) -> None:
         """Writes the tiles times weights (36, C, O), plus b, to out (images, rows, OW, O); the tiles are gone then."""
         # (36, stack, T / stack, C) @ (36, 1, C, O) -> (36, stack, T / stack, O)
         np.matmul(self._stack, weights[:, None], self._stack_out)
-        _run(self._back)
+        run(self._back)
         is_whole = out.shape == self._whole.shape
         target = out if is_whole else self._whole
         if b is None:
@@ -352,7 +255,7 @@ class _Tiles:
             self._whole[:, : dout.shape[1], : dout.shape[2]] = dout
             dout = self._whole
         self._items[...] = self._tiles_of(dout)
-        _run(self._spread)
+        run(self._spread)
         np.matmul(*self._weighing, by_rows(product, self._each))
 
     def _tiles_of(self, image: Array) -> Array:

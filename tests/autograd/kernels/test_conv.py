@@ -319,11 +319,12 @@ def test_a_convolution_is_right_again_after_an_interrupt_in_the_midst_of_its_zer
         conv2d(x, w, None, window, method=method)  # buffers grow
         expected = conv2d(x, w, None, window, method=method)  # views of them are kept
         if by_winograd:
-            plan, views = winograd._plan(8, window, 32, 32), winograd._Tiles
+            plan, views = winograd._plan(8, window, 32, 32), winograd._Buffers
         else:
             plan, views = im2col.conv2d_plan(8, window, w.shape, 1, x.dtype, is_biased=False), im2col._Columns
         with Scratch() as scratch:
-            padded = scratch.views(views, plan.steps()[0].kind)._padded
+            found = scratch.views(views, plan.steps()[0].kind)
+            padded = (found.tiles if by_winograd else found)._padded
             for border in padded._borders:
                 border[...] = 7
             scratch.now_holds("padded", "sevens")

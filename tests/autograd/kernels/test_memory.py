@@ -90,13 +90,16 @@ def test_a_buffer_holds_what_was_last_said_unless_it_was_lent_since():
         assert not scratch.holds("held", one)
 
 
-def test_buffers_come_back_after_an_error():
+def test_after_an_error_buffers_are_new_ones_for_another_thread_may_still_write_to_the_old():
     with Scratch() as scratch:
         first = scratch.array("a", (8,), np.float64)
-    with pytest.raises(ZeroDivisionError), Scratch() as scratch:
+    with pytest.raises(ZeroDivisionError), Scratch():
         _ = 1 / 0
     with Scratch() as scratch:
-        assert np.shares_memory(scratch.array("a", (8,), np.float64), first)
+        second = scratch.array("a", (8,), np.float64)
+        assert not np.shares_memory(second, first)
+    with Scratch() as scratch:
+        assert np.shares_memory(scratch.array("a", (8,), np.float64), second)
 
 
 def page_faults_of_fresh_arrays(keep):

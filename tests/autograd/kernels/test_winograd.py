@@ -10,25 +10,7 @@ from autograd.kernels import conv, lanes, winograd
 from autograd.kernels.memory import Scratch
 from autograd.kernels.window import resolve
 from tests.autograd.kernels.cuts import cut_into_stacks
-
-# The largest error, relative to the largest value of the exact result. One float32 rounding is 6e-8; the longest
-# sums here are of 9 * 128 products, and errors grow with their root and with the transforms' own factor.
-BOUND = 5e-6
-
-
-def by_taps(x, w, dout, window):
-    """The convolution and both gradients in float64: a sum over the nine taps of shifted images."""
-    x, w, dout = (array.astype(np.float64) for array in (x, w, dout))
-    padded = np.pad(x, ((0, 0), *window.padding, (0, 0)))
-    d_padded = np.zeros_like(padded)
-    y, dw = np.zeros(dout.shape), np.zeros(w.shape)
-    for kh, kw in np.ndindex(3, 3):
-        seen = (slice(None), slice(kh, kh + window.out[0]), slice(kw, kw + window.out[1]))
-        y += padded[seen] @ w[kh, kw]
-        d_padded[seen] += dout @ w[kh, kw].T
-        dw[kh, kw] = np.einsum("nhwc,nhwo->co", padded[seen], dout)
-    (top, _), (left, _) = window.padding
-    return y, d_padded[:, top : top + window.size[0], left : left + window.size[1]], dw
+from tests.autograd.kernels.taps import BOUND, by_taps, draws, error, geometries
 
 
 def all_three(x, w, dout, window, method="winograd", at_once=False):
@@ -40,25 +22,6 @@ def all_three(x, w, dout, window, method="winograd", at_once=False):
         conv.conv2d_input_grad(dout, w, window, method=method),
         conv.conv2d_weight_grad(x, dout, window, method=method),
     )
-
-
-def draws(n, window, c, o, seed=0):
-    rng = np.random.default_rng(seed)
-    shapes = (n, *window.size, c), (3, 3, c, o), (n, *window.out, o)
-    return [rng.standard_normal(shape, np.float32) for shape in shapes]
-
-
-def error(got, exact):
-    return np.abs(got - exact).max() / np.abs(exact).max()
-
-
-@st.composite
-def geometries(draw):
-    """(n, window, c, o): sizes that tiles of 4x4 cover and that they do not, every padding that it takes."""
-    padding = draw(st.sampled_from(["same", "valid", 1, 2]) | st.tuples(*[st.tuples(*[st.integers(0, 2)] * 2)] * 2))
-    size = draw(st.tuples(st.integers(3, 14), st.integers(3, 14)))
-    window = resolve("conv2d", size, 3, 1, padding)
-    return draw(st.integers(1, 3)), window, draw(st.integers(1, 6)), draw(st.integers(1, 6))
 
 
 @given(geometries(), st.integers(0, 99), st.booleans())
@@ -100,19 +63,6 @@ def test_where_the_products_are_cut_changes_little(geometry, unpacked, at_once):
         results = all_three(x, w, dout, window, at_once=at_once)
     for got, exact in zip(results, by_taps(x, w, dout, window), strict=True):
         assert error(got, exact) < BOUND
-
-
-def test_a_transform_is_the_matrix_along_both_axes():
-    """M t M' for each tile, also in the place of the tiles, and where columns are a part of more of them."""
-    rng = np.random.default_rng(0)
-    matrix, tiles = rng.integers(-3, 4, (4, 6)), rng.integers(-9, 10, (6, 6, 300))
-    square = rng.integers(-3, 4, (6, 6)).astype(np.float32)
-    whole = tiles.astype(np.float32)
-    out = np.empty((4, 4, 400), np.float32)
-    winograd._transform(matrix.astype(np.float32), whole[..., 50:250], out[..., :200])
-    np.testing.assert_array_equal(out[..., :200], np.einsum("ka,lb,abn->kln", matrix, matrix, tiles[..., 50:250]))
-    winograd._transform(square, whole, whole)
-    np.testing.assert_array_equal(whole, np.einsum("ka,lb,abn->kln", square, square, tiles))
 
 
 REAL_SIZES = [(8, 32, 16, 16), (8, 32, 64, 128), (16, 16, 128, 128), (32, 8, 128, 256), (2, 30, 64, 64)]
@@ -192,7 +142,7 @@ def test_tiles_are_copied_by_run_where_they_are_many():
     with Scratch() as scratch:
         for images, item in ((4, "V80"), (1, "float32")):  # in a chunk 512 runs of 20 outputs, and 128
             step = winograd._Plan(images, resolve("conv2d", (16, 16), 3, 1, 1), 20, 20).steps()[0]
-            assert winograd._Tiles(step.kind, scratch)._items.dtype == np.dtype(item)
+            assert winograd._Buffers(step.kind, scratch)._items.dtype == np.dtype(item)
 
 
 def test_results_do_not_share_memory_with_scratch():
@@ -250,7 +200,7 @@ def test_it_is_chosen_by_shape_and_dtype_alone():
     assert chosen((8, 14, 14, 32), (3, 3, 32, 32))
     assert not chosen((8, 14, 14, 16), (3, 3, 16, 32))  # few channels, and outputs that nobody wants
     assert not chosen((4, 16, 16, 15), (3, 3, 15, 64))  # few channels: the transforms cost more than they save
-    assert not chosen((1, 8, 8, 64), (3, 3, 64, 64))  # few tiles: so do those of the weights
+    assert not chosen((1, 8, 8, 64), (3, 3, 64, 64))  # few tiles
     assert not chosen((40, 5, 5, 64), (3, 3, 64, 64))  # tiles of 4x4 cover 5x5 with more waste than they save
 
 
