@@ -16,29 +16,31 @@ Array = np.ndarray[Any, Any]
 
 class _Entry(NamedTuple):
     array: "ref[Array]"  # whose end takes the entry away
-    copy: bytearray
-    made: Array
+    copy: bytearray | None = None
+    made: Array | None = None
 
     @property
     def nbytes(self) -> int:
-        return len(self.copy) + self.made.nbytes
+        return 0 if self.copy is None or self.made is None else len(self.copy) + self.made.nbytes
 
 
 class Kept:
     """What `make(array, *settings)` gives, kept while the array lives and has the same bytes.
 
     The array is compared with a copy, byte by byte: whoever has written into it, in whatever way, gets what is made of
-    its new numbers. At most so many bytes are kept with the copies; what comes when they are used up is made anew each
-    time. (To make room would be worse: a network that asks for its layers in turns would find none of them.)
+    its new numbers. It is kept from the second time on that an array is asked for: training makes new ones in each
+    step. At most so many bytes are kept with the copies; what comes when they are used up is made anew each time. (To
+    make room would be worse: a network that asks for its layers in turns would find none of them.)
     Any number of threads may ask; none waits for another.
 
     >>> def double(array):
     ...     print("made")
     ...     return 2 * array
     >>> kept, x = Kept(double, most_bytes=100), np.ones(2)
-    >>> kept.of(x), kept.of(x)
+    >>> kept.of(x), kept.of(x), kept.of(x)
     made
-    (array([2., 2.]), array([2., 2.]))
+    made
+    (array([2., 2.]), array([2., 2.]), array([2., 2.]))
     >>> x[0] = 5
     >>> kept.of(x)
     made
@@ -51,27 +53,33 @@ class Kept:
 
     def of(self, array: Array, *settings: Any) -> Array:
         """What is made of the array, which is not to be written to."""
-        key = id(array), settings
+        key = id(array), array.shape, array.dtype, settings  # an array's shape may be changed in place, too
         entry = self._entries.get(key)
+        if entry is not None and entry.copy is None:
+            return self._kept(key, array)
         # by the method: it compares memory as it lies, and does not fall back to the array's own ==
-        if entry is not None and entry.copy.__eq__(array) is True:
+        if entry is not None and entry.made is not None and entry.copy.__eq__(array) is True:
             return entry.made
-        if not array.flags.c_contiguous:  # its bytes are not side by side
-            return self._make(array, *settings)
-        copy = bytearray(array)
-        # of the copy, as another thread may write into the array meanwhile: (bytes,) -> (n,) -> the array's shape
-        made = self._make(np.frombuffer(copy, array.dtype).reshape(array.shape), *settings)
-        self._keep(key, array, copy, made)
-        return made
+        self._enter(key, array)
+        return self._make(array, *settings)
 
     @property
     def nbytes(self) -> int:
         """How many bytes are kept."""
         return sum(entry.nbytes for entry in list(self._entries.values()))  # list: one step for other threads
 
-    def _keep(self, key: tuple[Any, ...], array: Array, copy: bytearray, made: Array) -> None:
+    def _kept(self, key: tuple[Any, ...], array: Array) -> Array:
+        """What is made of an array that was asked for before, kept if it can be."""
+        if not array.flags.c_contiguous:  # its bytes are not side by side
+            return self._make(array, *key[-1])
+        copy = bytearray(array)
+        # of the copy, as another thread may write into the array meanwhile: (bytes,) -> (n,) -> the array's shape
+        made = self._make(np.frombuffer(copy, array.dtype).reshape(array.shape), *key[-1])
+        if self.nbytes + len(copy) + made.nbytes <= self._most_bytes:
+            self._enter(key, array, copy, made)
+        return made
+
+    def _enter(self, key: tuple[Any, ...], array: Array, copy: bytearray | None = None,
+               made: Array | None = None) -> None:
         entries = self._entries
-        entries.pop(key, None)
-        entry = _Entry(ref(array, lambda _: entries.pop(key, None)), copy, made)
-        if self.nbytes + entry.nbytes <= self._most_bytes:
-            entries[key] = entry
+        entries[key] = _Entry(ref(array, lambda _: entries.pop(key, None)), copy, made)
