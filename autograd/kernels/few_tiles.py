@@ -24,14 +24,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .blas import SMALL_PRODUCT, one_blas_thread
-from .chunks import Chunk, Kind, Plan, even
+from .blas import one_blas_thread
+from .channels import in_each_row
+from .chunks import Chunk, Kind, Plan
 from .kept import Kept
 from .memory import Scratch
+from .runs import best_item
 from .stacks import by_rows
 from .threads import share
 from .tiles import Tiles, counts
-from .transforms import Product, matrices, products, run, transform
+from .transforms import Product, matrices, products, run, transformed_weights
 from .window import Window
 
 __all__ = ["conv2d", "pays"]
@@ -40,12 +42,14 @@ Array = np.ndarray[Any, Any]
 
 _LARGE = 16  # tiles of 4x4 outputs, from which on they take less time than those of 2x2
 _PART = 64  # outputs of a part, about
-_PAIRS = SMALL_PRODUCT // 32  # of channels and outputs, transformed at a time: see `winograd.py`
 _MOST_KEPT = 1 << 26  # bytes, in the whole process
 
 
 def pays(images: int, window: Window, channels: int, outputs: int) -> bool:
-    """Whether it is faster than im2col, for what `winograd.fits`, judged by shape alone: see `docs/performance.md`."""
+    """Whether it is faster than im2col with weights that are kept, for what `winograd.fits`, judged by shape alone.
+
+    The figures are in `docs/performance.md`. With weights that are new in each call it takes up to 1.7 times as long.
+    """
     tiles = _count(images, window, 4)
     pairs = channels * outputs
     if not 4 <= tiles <= 64 or min(channels, outputs) < 64 or pairs > 1 << 17:
@@ -79,7 +83,7 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window) -> Array:
            [9., 9.]], dtype=float32)
     """
     plan = _plan(len(x), window, *w.shape[2:])
-    weights = _kept.of(w, plan.m)  # (parts, s * s, 1, C, o)
+    weights = _kept.of(w, plan.m)[:, :, None]  # (parts, s * s, C, o) -> (parts, s * s, 1, C, o)
     with Scratch() as scratch, one_blas_thread():
         buffers = scratch.views(_Buffers, plan.all.kind)
         buffers.tiles.read(x, plan.all, scratch)
@@ -98,7 +102,8 @@ class _Part(NamedTuple):
     tiles: Array  # (s * s, stack, T / stack, C), of all parts
     places: Array  # (s * s, stack, T / stack, o)
     back: tuple[Product, Product]
-    results: Array  # (images, rows, m, columns, m, o)
+    results: Array  # (m, m, T*o)
+    items: Array  # (images, rows, m, columns, m, o), these as they are best copied, or 1 in place of o
 
 
 class _Todo(NamedTuple):
@@ -107,17 +112,16 @@ class _Todo(NamedTuple):
     part: _Part
     weights: Array  # (s * s, 1, C, o)
     b: Array | None  # (o,)
-    out: Array  # as the results
+    out: Array  # as the items
 
 
 def _multiply(todo: Iterator[_Todo]) -> None:
     for part, weights, b, out in todo:
         np.matmul(part.tiles, weights, part.places)
         run(part.back)
-        if b is None:
-            out[...] = part.results
-        else:
-            np.add(part.results, b, out)
+        if b is not None:
+            in_each_row(np.add, part.results, b, part.results)
+        out[...] = part.items
 
 
 class _Plan(Plan):
@@ -154,51 +158,39 @@ class _Buffers:
         places = scratch.array("products", (parts, s * s, count, each), np.float32)
         between = scratch.array("half", (parts, m, s, count * each), np.float32)
         results = scratch.array("results", (parts, m, m, count * each), np.float32)
+        of_part, self._item = best_item((kind.images, rows, m, columns, m, each), np.dtype(np.float32))
+        self._by_part = *of_part[:-1], parts, of_part[-1]
         self.parts = []
         for i in range(parts):
             by_place = places[i].reshape(s, s, count * each)  # (s * s, T, o) -> (s, s, T*o)
             back = products(matrices(m).back, by_place, between[i], results[i])
             # (m, m, T*o) -> (m, m, images, rows, columns, o) -> (images, rows, m, columns, m, o)
             by_tile = results[i].reshape(m, m, kind.images, rows, columns, each).transpose(2, 3, 0, 4, 1, 5)
-            self.parts.append(_Part(stack, by_rows(places[i], plan.channels * each), back, by_tile))
+            items = by_tile.view(self._item)  # (.., o) -> (.., 1), or as they are
+            self.parts.append(_Part(stack, by_rows(places[i], plan.channels * each), back, results[i], items))
         self._out = kind.images, *plan.window.out, plan.outputs
         self._whole = kind.images, m * rows, m * columns, plan.outputs
-        self._by_part = kind.images, rows, m, columns, m, parts, each
 
     def new_out(self) -> Array:
         """A new array for the outputs of whole tiles."""
         return np.empty(self._whole, np.float32)
 
     def by_part(self, out: Array) -> Array:
-        """A view of `new_out`, (parts, images, rows, m, columns, m, o)."""
-        # (images, m rows, m columns, O) -> (images, rows, m, columns, m, parts, o) -> (parts, ..)
-        return out.reshape(self._by_part).transpose(5, 0, 1, 2, 3, 4, 6)
+        """A view of `new_out`, (parts, images, rows, m, columns, m, o), or 1 in place of o: as the parts' items."""
+        # (images, m rows, m columns, O) -> (images, rows, m, columns, m, parts, o or 1) -> (parts, ..)
+        return out.view(self._item).reshape(self._by_part).transpose(5, 0, 1, 2, 3, 4, 6)
 
     def cut_off(self, out: Array) -> Array:
         """The outputs of the image, without those that tiles have beyond it."""
         if self._out == self._whole:
             return out
         _, height, width, _ = self._out
-        return np.ascontiguousarray(out[:, :height, :width])
+        return out[:, :height, :width].copy()
 
 
 def _transformed(w: Array, m: int) -> Array:
-    """w (3, 3, C, O) -> (parts, s * s, 1, C, o)."""
-    _, _, channels, outputs = w.shape
-    parts, s = _pieces(outputs), m + 2
-    each = outputs // parts
-    out = np.empty((parts, s, s, channels * each), np.float32)
-    cuts = [(i, some) for i in range(parts) for some in even(channels, max(_PAIRS // each, 1))]
-
-    def work(some_cuts: Iterator[tuple[int, slice]]) -> None:
-        for i, some in some_cuts:
-            piece = np.ascontiguousarray(w[:, :, some, i * each : (i + 1) * each])
-            pairs = slice(some.start * each, some.stop * each)
-            # (3, 3, some, o) -> (3, 3, some * o)
-            transform(matrices(m).weights, piece.reshape(3, 3, -1), out[i, ..., pairs])
-
-    share(work, cuts, blas=True)
-    return out.reshape(parts, s * s, 1, channels, each)  # (parts, s, s, C*o) -> (parts, s * s, 1, C, o)
+    """w (3, 3, C, O) -> (parts, s * s, C, o)."""
+    return transformed_weights(w, m, _pieces(w.shape[3]))
 
 
 _kept = Kept(_transformed, _MOST_KEPT)

@@ -11,15 +11,24 @@ choice is of Alam, Anderson, Barabasz and Gregg, "Winograd Convolution for Deep 
 Selection", 2022).
 """
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Matrices", "Product", "matrices", "products", "run", "transform"]
+from .blas import SMALL_PRODUCT
+from .chunks import even
+from .threads import share
+
+__all__ = ["PAIRS", "Matrices", "Product", "matrices", "products", "run", "transform", "transformed_weights"]
 
 Array = np.ndarray[Any, Any]
 Product = tuple[Array, Array, Array]  # a and b, whose product is written into the third
+
+# pairs of channels and outputs that are transformed at a time: 0.2 ms, some handovers long. They are 18 multiplications
+# each in a product at the most, so that BLAS makes it in one thread without being limited
+PAIRS = SMALL_PRODUCT // 32
 
 _POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))}  # by m; and infinity
 
@@ -51,7 +60,7 @@ def matrices(m: int) -> Matrices:
     # factors (s - 1,) -> (s - 1, 1), beside (s - 1, 3); with the row for infinity (s, 3)
     g = np.vstack([np.vander(points, 3, increasing=True) / factors[:, None], [0, 0, 1]])
     b = np.vstack([*(np.append(np.poly(rest)[::-1], 0) for rest in others), np.poly(points)[::-1]])  # (s, s)
-    return Matrices(*(np.ascontiguousarray(m, np.float32) for m in (b, g, a.T)))  # a (s, m) -> (m, s)
+    return Matrices(*(np.ascontiguousarray(each, np.float32) for each in (b, g, a.T)))  # a (s, m) -> (m, s)
 
 
 def transform(matrix: Array, x: Array, out: Array) -> None:
@@ -85,3 +94,21 @@ def run(pair: tuple[Product, Product]) -> None:
     """Makes both products, one after the other."""
     for a, b, out in pair:
         np.matmul(a, b, out)
+
+
+def transformed_weights(w: Array, m: int, parts: int = 1) -> Array:
+    """w (3, 3, C, O) -> (parts, s * s, C, o), the O outputs in parts of o that lie side by side."""
+    _, _, channels, outputs = w.shape
+    s, each = m + 2, outputs // parts
+    out = np.empty((parts, s, s, channels * each), np.float32)
+    cuts = [(i, some) for i in range(parts) for some in even(channels, max(PAIRS // max(each, 1), 1))]
+
+    def work(some_cuts: Iterator[tuple[int, slice]]) -> None:
+        for i, some in some_cuts:
+            piece = w[:, :, some, i * each : (i + 1) * each]
+            pairs = slice(some.start * each, some.stop * each)
+            # (3, 3, some, o) -> (3, 3, some * o), a copy where there are several parts
+            transform(matrices(m).weights, piece.reshape(3, 3, pairs.stop - pairs.start), out[i, ..., pairs])
+
+    share(work, cuts, blas=each > PAIRS)
+    return out.reshape(parts, s * s, channels, each)  # (parts, s, s, C*o) -> (parts, s * s, C, o)

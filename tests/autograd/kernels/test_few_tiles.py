@@ -1,6 +1,7 @@
 """Winograd's way for few tiles against the sum over taps in float64, its kept weights, and when it is chosen."""
 
 import gc
+import threading
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 import autograd as ag
 import nn
-from autograd.kernels import conv, few_tiles
+from autograd.kernels import blas, conv, few_tiles
 from autograd.kernels.window import resolve
 from tests.autograd.kernels.cuts import cut_into_stacks
 from tests.autograd.kernels.taps import BOUND, by_taps, draws, error, geometries
@@ -93,6 +94,57 @@ def test_arguments_may_be_strided_and_are_not_written_to():
     np.testing.assert_array_equal(w, before[1])
 
 
+@pytest.mark.parametrize("size", [(8, 8), (10, 9), (7, 8), (8, 7)])
+def test_results_are_arrays_of_their_own(size):
+    """Of the image alone, without what tiles have beyond it."""
+    window = resolve("conv2d", size, 3, 1, 1)
+    x, w, _ = draws(1, window, 5, 4)
+    y = few_tiles.conv2d(x, w, None, window)
+    assert y.flags.c_contiguous
+    assert y.base is None
+    assert y.nbytes == size[0] * size[1] * 4 * 4
+
+
+@pytest.mark.parametrize(("outputs", "pieces"), [(63, 1), (64, 1), (128, 2), (130, 2), (256, 4), (192, 3), (129, 1)])
+def test_outputs_are_cut_for_threads_where_they_can_be_cut_equally(outputs, pieces):
+    assert few_tiles._plan(1, resolve("conv2d", (8, 8), 3, 1, 1), 64, outputs).pieces == pieces
+
+
+@pytest.mark.parametrize("can_be_limited", [True, False])
+def test_threads_share_it_and_blas_has_one_of_its_own(can_be_limited, monkeypatch):
+    """Where BLAS cannot be limited, products stay in the calling thread."""
+    window = resolve("conv2d", (32, 32), 3, 1, 1)
+    x, w, _ = draws(1, window, 64, 256)
+    threads, limited = set(), []
+    multiply, read = few_tiles._multiply, few_tiles.Tiles.read
+
+    def multiplying(todo):
+        threads.add(threading.get_ident())
+        meeting.wait(20)  # so that one alone does not do all
+        multiply(todo)
+
+    def reading(*arguments):
+        limited.append(bool(blas._blas._entered))
+        read(*arguments)
+
+    meeting = threading.Barrier(2 if can_be_limited else 1)
+    monkeypatch.setattr(few_tiles, "_multiply", multiplying)
+    monkeypatch.setattr(few_tiles.Tiles, "read", reading)
+    if not can_be_limited:
+        monkeypatch.setattr(blas._blas, "can_be_limited", lambda: False)
+    elif not blas._blas.can_be_limited():
+        pytest.skip("BLAS cannot be limited here")
+    before = ag.get_num_threads()
+    ag.set_num_threads(2)
+    try:
+        got = few_tiles.conv2d(x, w, None, window)
+    finally:
+        ag.set_num_threads(before)
+    assert len(threads) == 1 + can_be_limited
+    assert limited == [can_be_limited]
+    assert error(got, by_taps(x, w, got, window)[0]) < BOUND
+
+
 def test_results_do_not_share_memory_with_scratch():
     for size in ((8, 8), (10, 9)):  # that tiles cover, and that they do not
         window = resolve("conv2d", size, 3, 1, 1)
@@ -124,8 +176,11 @@ def test_it_is_chosen_by_shape_alone():
     assert not chosen((1, 33, 33, 64), (3, 3, 64, 128))  # more tiles: `winograd`
     assert not chosen((1, 8, 8, 64), (3, 3, 64, 128))  # few tiles and few channels: im2col
     assert not chosen((1, 16, 16, 32), (3, 3, 32, 128))
+    assert chosen((1, 7, 7, 128), (3, 3, 128, 128))  # a quarter of the tiles' outputs is not wanted
     assert not chosen((1, 4, 4, 128), (3, 3, 128, 128))  # a single tile
-    assert not chosen((1, 16, 16, 512), (3, 3, 512, 512))  # so large weights that what is kept would be larger still
+    assert not chosen((1, 4, 12, 128), (3, 3, 128, 128))  # three
+    assert chosen((1, 8, 8, 256), (3, 3, 256, 512))
+    assert not chosen((1, 8, 8, 512), (3, 3, 512, 512))  # so large weights that what is kept would be larger still
     assert not chosen((1, 13, 13, 64), (3, 3, 64, 64))  # tiles of 4x4 have too many outputs that nobody wants
 
 
@@ -140,34 +195,50 @@ def test_other_ways_are_taken_where_they_are_asked_for_or_it_does_not_fit():
     assert auto == plain  # float64
 
 
-def test_gradients_keep_nothing_and_are_adjoint_to_the_convolution():
-    """<conv(x, w), g> = <x, dx> = <w, dw>; the weights of an input gradient are made anew for each."""
+def test_gradients_are_adjoint_to_the_convolution():
+    """<conv(x, w), g> = <x, dx> = <w, dw>, though they go another way."""
     window = resolve("conv2d", (8, 8), 3, 1, 1)
     x, w, dout = draws(2, window, 128, 128)
-    before = few_tiles._kept.nbytes
-    for _ in range(2):
-        dx, dw = conv.conv2d_input_grad(dout, w, window), conv.conv2d_weight_grad(x, dout, window)
-        both = conv.conv2d_grads(x, dout, w, window)
-    assert few_tiles._kept.nbytes == before
-    for _ in range(2):
-        y = conv.conv2d(x, w, None, window)
-    assert few_tiles._kept.nbytes > before
+    y = conv.conv2d(x, w, None, window)
+    one_by_one = conv.conv2d_input_grad(dout, w, window), conv.conv2d_weight_grad(x, dout, window)
     scale = np.linalg.norm(x) * np.linalg.norm(w) * np.linalg.norm(dout)
-    for gx, gw in ((dx, dw), both):
-        for a, b in ((x, gx), (w, gw)):
+    for dx, dw in (one_by_one, conv.conv2d_grads(x, dout, w, window)):
+        for a, b in ((x, dx), (w, dw)):
             inner = np.vdot(a.astype(np.float64), b.astype(np.float64))
             assert abs(inner - np.vdot(y.astype(np.float64), dout.astype(np.float64))) < 1e-6 * scale
 
 
-def test_strided_gradients_keep_nothing():
-    """The phases of a 6x6 kernel with stride 2 are convolutions with 3x3 kernels."""
-    window = resolve("conv2d", (32, 32), 6, 2, 2)
+@pytest.fixture
+def without_few_tiles(monkeypatch):
+    """An error where few_tiles is taken."""
+    monkeypatch.setattr(few_tiles, "conv2d", lambda *_, **__: pytest.fail("few_tiles was taken"))
+    conv.conv2d_for.cache_clear()
+    yield
+    conv.conv2d_for.cache_clear()  # of the function that fails
+
+
+# the last one's pixels are of four phases, with 3x3 kernels each
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (6, 2, 2)])
+def test_gradients_whose_weights_are_new_each_time_go_another_way(kernel, stride, padding, without_few_tiles):
+    window = resolve("conv2d", (32, 32) if stride == 2 else (16, 16), kernel, stride, padding)
     rng = np.random.default_rng(0)
-    dout = rng.standard_normal((1, *window.out, 64), np.float32)
-    w, before = rng.standard_normal((6, 6, 64, 64), np.float32), few_tiles._kept.nbytes
+    x, dout = (rng.standard_normal((1, *size, 64), np.float32) for size in (window.size, window.out))
+    w = rng.standard_normal((kernel, kernel, 64, 64), np.float32)
+    conv.conv2d_input_grad(dout, w, window)
+    conv.conv2d_grads(x, dout, w, window)
+    if stride == 1:
+        with pytest.raises(pytest.fail.Exception, match="few_tiles was taken"):  # as the convolution itself does
+            conv.conv2d(x, w, None, window)
+
+
+def test_what_is_kept_is_limited():
+    layers = [np.full((3, 3, 256, 256), i, np.float32) for i in range(12)]
+    window, x = resolve("conv2d", (8, 8), 3, 1, 1), np.ones((1, 8, 8, 256), np.float32)
     for _ in range(2):
-        conv.conv2d_input_grad(dout, w, window)
-    assert few_tiles._kept.nbytes == before
+        for w in layers:
+            few_tiles.conv2d(x, w, None, window)
+    each = 4 * 256 * 256 * (9 + 16)
+    assert (1 << 26) - each < few_tiles._kept.nbytes <= 1 << 26
 
 
 def test_weights_that_are_written_into_are_seen_and_go_with_their_layer():

@@ -1,6 +1,7 @@
 """What was made of an array is used again while its bytes are the same, and only then."""
 
 import gc
+import sys
 import threading
 
 import numpy as np
@@ -102,14 +103,31 @@ def test_it_goes_with_the_array(doubling):
     assert kept.nbytes == 0
 
 
-def test_what_does_not_fit_any_more_is_made_each_time_and_the_rest_stays(doubling):
-    arrays = [np.full(10, i, np.float64) for i in range(3)]
-    kept = Kept(doubling, 4 * arrays[0].nbytes)
+@pytest.mark.parametrize(("room", "fit"), [(8, 4), (7, 3), (6, 3), (5, 2), (1, 0)])
+def test_what_does_not_fit_any_more_is_made_each_time_and_the_rest_stays(room, fit, doubling):
+    """An array and its result take two of the places that there is room for."""
+    arrays = [np.full(10, i, np.float64) for i in range(4)]
+    kept = Kept(doubling, room * arrays[0].nbytes)
     for _ in range(5):
         for x in arrays:
             np.testing.assert_array_equal(kept.of(x), 2 * x)
-    assert doubling.times == 2 + 2 + 5
-    assert kept.nbytes == 4 * arrays[0].nbytes
+    assert kept.nbytes == 2 * fit * arrays[0].nbytes
+    assert doubling.times == 2 * fit + 5 * (4 - fit)
+
+
+def test_no_function_of_python_runs_when_an_array_goes(doubling):
+    """Ctrl-C that came in one would be printed and ignored, and the entry might stay."""
+    kept, x, called = Kept(doubling, 1000), np.ones(3), []
+    for _ in range(2):
+        kept.of(x)
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, event, _: called.append((event, frame.f_code.co_name)))
+    try:
+        del x
+    finally:
+        sys.setprofile(before)
+    assert [name for event, name in called if event == "call"] == []
+    assert kept.nbytes == 0
 
 
 def test_what_is_written_while_it_is_made_is_seen_the_next_time():
