@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from autograd.kernels.transforms import matrices, transform
+from autograd.kernels import blas, transforms
+from autograd.kernels.transforms import matrices, transform, transformed_weights
 
 
 def test_a_transform_is_the_matrix_along_both_axes():
@@ -37,3 +38,26 @@ def test_products_of_transformed_tiles_and_weights_lead_back_to_the_convolution(
 def test_tiles_of_2x2_are_transformed_without_a_rounding():
     for matrix in matrices(2):
         np.testing.assert_array_equal(matrix * 2, np.round(matrix * 2))  # 0, 1/2, 1 and their negatives
+
+
+@pytest.mark.parametrize(("m", "channels", "outputs", "parts"), [(2, 3, 8, 4), (4, 300, 64, 1), (2, 200, 96, 2)])
+def test_weights_are_transformed_part_by_part(m, channels, outputs, parts):
+    w = np.random.default_rng(0).standard_normal((3, 3, channels, outputs), np.float32)
+    g = matrices(m).weights.astype(np.float64)
+    expected = np.einsum("ka,lb,abco->klco", g, g, w)  # (s, s, C, O)
+    found = transformed_weights(w, m, parts)
+    each = outputs // parts
+    assert found.shape == (parts, (m + 2) ** 2, channels, each)
+    for i, part in enumerate(found):
+        own = expected[..., i * each : (i + 1) * each].reshape(part.shape)
+        np.testing.assert_allclose(part, own, atol=1e-5)
+
+
+@pytest.mark.parametrize(("outputs", "is_limited"), [(64, False), (1 << 14, True)])
+def test_blas_is_limited_while_products_may_wake_its_threads(outputs, is_limited, monkeypatch):
+    if not blas._blas.can_be_limited():
+        pytest.skip("BLAS cannot be limited here")
+    found = []
+    monkeypatch.setattr(transforms, "transform", lambda *_: found.append(bool(blas._blas._entered)))
+    transformed_weights(np.ones((3, 3, 2, outputs), np.float32), 4)
+    assert set(found) == {is_limited}
