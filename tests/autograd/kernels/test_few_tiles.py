@@ -212,7 +212,8 @@ def test_gradients_are_adjoint_to_the_convolution():
 
 @pytest.fixture
 def without_few_tiles(monkeypatch):
-    """An error where few_tiles is taken."""
+    """An error where few_tiles is taken; and with a stride phases of pixels go one by one."""
+    monkeypatch.setattr(conv, "_blocks", lambda *_: None)
     monkeypatch.setattr(few_tiles, "conv2d", lambda *_, **__: pytest.fail("few_tiles was taken"))
     conv.conv2d_for.cache_clear()
     yield
@@ -221,8 +222,7 @@ def without_few_tiles(monkeypatch):
 
 # the pixels of the last one are of four phases, with 3x3 kernels each
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (6, 2, 2)])
-def test_gradients_whose_weights_are_new_each_time_go_another_way(kernel, stride, padding, without_few_tiles, monkeypatch):
-    monkeypatch.setattr(conv, "_blocks", lambda *_: None)  # phases one by one
+def test_gradients_whose_weights_are_new_each_time_go_another_way(kernel, stride, padding, without_few_tiles):
     window = resolve("conv2d", (32, 32) if stride == 2 else (16, 16), kernel, stride, padding)
     rng = np.random.default_rng(0)
     x, dout = (rng.standard_normal((1, *size, 64), np.float32) for size in (window.size, window.out))
