@@ -153,7 +153,8 @@ class _Buffers:
         rows, columns = counts(plan.window.out, m)
         each = plan.outputs // parts
         count = kind.images * rows * columns
-        self.tiles = Tiles(kind, scratch, m, scratch.array("between", (s * s * count * plan.channels,), np.float32))
+        self.tiles = Tiles(kind, scratch, m)
+        self.tiles.prepare(scratch.array("between", (s * s * count * plan.channels,), np.float32))
         stack = by_rows(self.tiles.places, plan.channels * each)
         places = scratch.array("products", (parts, s * s, count, each), np.float32)
         between = scratch.array("half", (parts, m, s, count * each), np.float32)

@@ -34,11 +34,9 @@ class Tiles:
     places  (s * s, T, C), the T transformed tiles, see `read`
     """
 
-    def __init__(self, kind: Kind, scratch: Scratch, m: int, unused: Array) -> None:
-        """What is between the two products of a transform lies in `unused`: s * s * T * C numbers, or more."""
+    def __init__(self, kind: Kind, scratch: Scratch, m: int) -> None:
         plan, s = kind.plan, m + 2
         shape = (kind.images, kind.rows, counts(plan.window.out, m)[1])
-        width = prod(shape) * plan.channels
         gathered = scratch.array("tiles", (s, s, *shape, plan.channels), np.float32)
         self._padded = Padded(kind, scratch, m * shape[2] + 2, np.float32)
         self._gathered = gathered.view(run_of(gathered.dtype, plan.channels))  # (.., C) -> (.., 1)
@@ -46,9 +44,14 @@ class Tiles:
         # (images, m rows + 2, m columns + 2, C) -> (s, s, images, rows, columns, 1), a view: tiles overlap
         strides = (h, w, n, m * h, m * w, c)
         self._overlapping = np.ndarray(self._gathered.shape, self._gathered.dtype, self._padded.array, 0, strides)
-        tiles = gathered.reshape(s, s, width)  # (s, s, images, rows, columns, C) -> (s, s, T*C)
-        self._forth = products(matrices(m).tiles, tiles, unused, out=tiles)
-        self.places: Array = tiles.reshape(s * s, prod(shape), plan.channels)  # (s, s, T*C) -> (s * s, T, C)
+        # (s, s, images, rows, columns, C) -> (s * s, T, C)
+        self.places: Array = gathered.reshape(s * s, prod(shape), plan.channels)
+        self._by_axis = gathered.reshape(s, s, prod(shape) * plan.channels)  # .. -> (s, s, T*C)
+        self._matrix = matrices(m).tiles
+
+    def prepare(self, unused: Array) -> None:
+        """Says where what is between the two products of a transform lies: s * s * T * C numbers, or more."""
+        self._forth = products(self._matrix, self._by_axis, unused, out=self._by_axis)
 
     def read(self, x: Array, step: Step, scratch: Scratch) -> None:
         """Gathers the tiles that a chunk of images x (N, H, W, C) sees, and transforms them in place."""

@@ -12,7 +12,7 @@ Selection", 2022).
 """
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,14 +101,31 @@ def transformed_weights(w: Array, m: int, parts: int = 1) -> Array:
     _, _, channels, outputs = w.shape
     s, each = m + 2, outputs // parts
     out = np.empty((parts, s, s, channels * each), np.float32)
-    cuts = [(i, some) for i in range(parts) for some in even(channels, max(PAIRS // max(each, 1), 1))]
 
-    def work(some_cuts: Iterator[tuple[int, slice]]) -> None:
-        for i, some in some_cuts:
-            piece = w[:, :, some, i * each : (i + 1) * each]
-            pairs = slice(some.start * each, some.stop * each)
-            # (3, 3, some, o) -> (3, 3, some * o), a copy where there are several parts
-            transform(matrices(m).weights, piece.reshape(3, 3, pairs.stop - pairs.start), out[i, ..., pairs])
+    def work(pieces: Iterator[_Piece]) -> None:
+        for piece in pieces:
+            # (3, 3, some channels, o) -> (3, 3, some * o), a copy where there are several parts
+            some = w[:, :, piece.channels, piece.outputs].reshape(3, 3, piece.width)
+            transform(matrices(m).weights, some, out[piece.part, ..., piece.pairs])
 
-    share(work, cuts, blas=each > PAIRS)
+    share(work, _pieces(parts, channels, each), blas=each > PAIRS)
     return out.reshape(parts, s * s, channels, each)  # (parts, s, s, C*o) -> (parts, s * s, C, o)
+
+
+class _Piece(NamedTuple):
+    """What is transformed at a time."""
+
+    part: int
+    channels: slice
+    outputs: slice
+    pairs: slice  # of the part
+    width: int  # how many pairs
+
+
+@lru_cache(maxsize=1024)
+def _pieces(parts: int, channels: int, each: int) -> list[_Piece]:
+    return [
+        _Piece(i, some, slice(i * each, (i + 1) * each), slice(some.start * each, some.stop * each),
+               (some.stop - some.start) * each)
+        for i in range(parts) for some in even(channels, max(PAIRS // max(each, 1), 1))
+    ]

@@ -189,12 +189,13 @@ class _Buffers:
         plan = kind.plan
         channels, outputs, columns = plan.channels, plan.outputs, plan.columns
         count = kind.images * kind.rows * columns
+        self.tiles = Tiles(kind, scratch, 4)  # before the others: in another order steps took 1.02 of the time
         places = scratch.array("products", (6, 6, count * outputs), np.float32)
         results = scratch.array("results", (4, 4, count * outputs), np.float32)
         between = scratch.array("between", (36 * count * max(channels, outputs),), np.float32)
         # What is between the two products of a transform lies in memory that is not in use then and is in the cache,
         # where there is enough: ResNet-20's step took 0.98 of the time.
-        self.tiles = Tiles(kind, scratch, 4, unused=places if outputs >= channels else between)
+        self.tiles.prepare(places if outputs >= channels else between)
         inputs = self.tiles.places  # (36, T, C)
         self._back = products(matrices(4).back, places, inputs if 3 * channels >= 2 * outputs else between, results)
         self._spread = products(matrices(4).back.T, results, between, places)
