@@ -54,6 +54,8 @@ def pays(images: int, window: Window, channels: int, outputs: int) -> bool:
     pairs = channels * outputs
     if not 4 <= tiles <= 64 or min(channels, outputs) < 64 or pairs > 1 << 17:
         return False
+    if tiles == 64 and _pieces(outputs) == 1:  # which `winograd` shares out among threads
+        return False
     m = _size(images, window)
     useful = images * prod(window.out) / (m * m * _count(images, window, m))  # of the outputs that tiles have
     return useful >= 0.7 and (tiles >= _LARGE or pairs >= 1 << 14)

@@ -176,6 +176,8 @@ def test_it_is_chosen_by_shape_alone():
     assert chosen((1, 16, 16, 64), (3, 3, 64, 64))
     assert chosen((1, 32, 32, 64), (3, 3, 64, 128))
     assert not chosen((1, 33, 33, 64), (3, 3, 64, 128))  # more tiles: `winograd`
+    assert not chosen((1, 32, 32, 64), (3, 3, 64, 64))  # so many tiles that `winograd` cuts, but one part of outputs
+    assert chosen((1, 28, 28, 64), (3, 3, 64, 64))
     assert not chosen((1, 8, 8, 64), (3, 3, 64, 128))  # few tiles and few channels: im2col
     assert not chosen((1, 16, 16, 32), (3, 3, 32, 128))
     assert chosen((1, 7, 7, 128), (3, 3, 128, 128))  # a quarter of the tiles' outputs is not wanted
