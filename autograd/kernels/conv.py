@@ -1,10 +1,10 @@
 """2-D convolution and its gradients: checks shapes and chooses the way.
 
 A convolution is computed by `im2col`, or in float32, for 3x3 kernels of stride 1, by `winograd` and, on a few small
-images, by `few_tiles`, which keeps what it makes of the weights. An input gradient is a convolution, too; with a stride
-one for each of the `phases` of its pixels, or one for all (`subpixel`). im2col's without a stride may also be a product
-and sums (`col2im`). The choice depends on shapes and dtypes alone (and on what is computed: weights that an input
-gradient makes are not kept), never on timing or the number of threads, so the same call gives the same bits.
+images, by `few_tiles`; both may keep what they make of the weights. An input gradient is a convolution, too; with a
+stride one for each of the `phases` of its pixels, or one for all (`subpixel`). im2col's without a stride may also be a
+product and sums (`col2im`). The choice depends on shapes and dtypes alone (and on what is computed: weights that an
+input gradient makes are not kept), never on timing or the number of threads, so the same call gives the same bits.
 
 Arrays are NHWC, weights (KH, KW, C / groups, O). All is linear: complex numbers are not conjugated.
 """
@@ -46,9 +46,9 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window, groups: int = 1,
     """The 2-D convolution (cross-correlation) of x with w, plus b.
 
     x (N, H, W, C), w (KH, KW, C / groups, O), b (O,) or None -> (N, OH, OW, O), of the dtype that NumPy
-    promotes the arguments to. `is_new` tells that w was made for this call: then `few_tiles`, which gains by what
-    it keeps of w, is not taken. Raises ValueError if the shapes do not fit each other and the window, or the method
-    does not fit them.
+    promotes the arguments to. `is_new` tells that w was made for this call: then nothing is kept of it, and
+    `few_tiles`, which gains by that, is not taken. Raises ValueError if the shapes do not fit each other and the
+    window, or the method does not fit them.
 
     >>> from autograd.kernels.window import resolve
     >>> window = resolve("conv2d", size=(3, 3), kernel=2, stride=1, padding=0)
@@ -74,7 +74,8 @@ def conv2d_for(x: Shape, x_dtype: DType, w: Shape, w_dtype: DType, b: Kind | Non
     if may_keep and few_tiles.pays(x[0], window, *w[2:]):
         return partial(few_tiles.conv2d, window=window)
     if _by_winograd("conv2d", method, x[0], window, w, groups, dtypes):
-        return partial(winograd.conv2d, window=window)
+        keeps = not is_new and winograd.keeping_pays(x[0], window, *w[2:])
+        return partial(winograd.conv2d, window=window, keeps=keeps)
     plan = im2col.conv2d_plan(x[0], window, w, groups, np.result_type(*dtypes), is_biased=b is not None)
     return partial(im2col.conv2d, plan=plan)
 

@@ -1,7 +1,8 @@
 """3x3 convolutions of few tiles, of one small image say, by Winograd's way with transformed weights that are kept.
 
-Where tiles are few, the transform of the weights is much of the work that `winograd.py` does. But one image after the
-other goes through the same weights: so what they are transformed to is kept for the next call (`kept.py`).
+Where tiles are few, the transform of the weights is much of the work. But one image after the other goes through the
+same weights: so what they are transformed to is kept for the next call (`kept.py`). Of fewer than 64 tiles
+`winograd.py` makes chunks that are too small for two threads.
 
     gather tiles (s * s, T, C) -> transform -> per part: products (T, C) @ (C, o) at each place -> back -> (T, o)
 
@@ -27,13 +28,12 @@ import numpy as np
 from .blas import one_blas_thread
 from .channels import in_each_row
 from .chunks import Chunk, Kind, Plan
-from .kept import Kept
 from .memory import Scratch
 from .runs import best_item
 from .stacks import by_rows
 from .threads import share
 from .tiles import Tiles, counts
-from .transforms import Product, matrices, products, run, transformed_weights
+from .transforms import Product, kept_weights, matrices, products, run
 from .window import Window
 
 __all__ = ["conv2d", "pays"]
@@ -42,7 +42,6 @@ Array = np.ndarray[Any, Any]
 
 _LARGE = 16  # tiles of 4x4 outputs, from which on they take less time than those of 2x2
 _PART = 64  # outputs of a part, about
-_MOST_KEPT = 1 << 26  # bytes, in the whole process
 
 
 def pays(images: int, window: Window, channels: int, outputs: int) -> bool:
@@ -52,9 +51,7 @@ def pays(images: int, window: Window, channels: int, outputs: int) -> bool:
     """
     tiles = _count(images, window, 4)
     pairs = channels * outputs
-    if not 4 <= tiles <= 64 or min(channels, outputs) < 64 or pairs > 1 << 17:
-        return False
-    if tiles == 64 and _pieces(outputs) == 1:  # which `winograd` shares out among threads
+    if not 4 <= tiles < 64 or min(channels, outputs) < 64 or pairs > 1 << 17:
         return False
     m = _size(images, window)
     useful = images * prod(window.out) / (m * m * _count(images, window, m))  # of the outputs that tiles have
@@ -85,7 +82,7 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window) -> Array:
            [9., 9.]], dtype=float32)
     """
     plan = _plan(len(x), window, *w.shape[2:])
-    weights = _kept.of(w, plan.m)[:, :, None]  # (parts, s * s, C, o) -> (parts, s * s, 1, C, o)
+    weights = kept_weights.of(w, plan.m, plan.pieces)[:, :, None]  # (parts, s * s, C, o) -> (parts, s * s, 1, C, o)
     with Scratch() as scratch, one_blas_thread():
         buffers = scratch.views(_Buffers, plan.all.kind)
         buffers.tiles.read(x, plan.all, scratch)
@@ -189,11 +186,3 @@ class _Buffers:
             return out
         _, height, width, _ = self._out
         return out[:, :height, :width].copy()
-
-
-def _transformed(w: Array, m: int) -> Array:
-    """w (3, 3, C, O) -> (parts, s * s, C, o)."""
-    return transformed_weights(w, m, _pieces(w.shape[3]))
-
-
-_kept = Kept(_transformed, _MOST_KEPT)

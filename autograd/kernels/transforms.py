@@ -19,9 +19,12 @@ import numpy as np
 
 from .blas import SMALL_PRODUCT
 from .chunks import even
+from .kept import Kept
 from .threads import share
 
-__all__ = ["PAIRS", "Matrices", "Product", "matrices", "products", "run", "transform", "transformed_weights"]
+__all__ = [
+    "PAIRS", "Matrices", "Product", "kept_weights", "matrices", "products", "run", "transform", "transformed_weights",
+]
 
 Array = np.ndarray[Any, Any]
 Product = tuple[Array, Array, Array]  # a and b, whose product is written into the third
@@ -129,3 +132,6 @@ def _pieces(parts: int, channels: int, each: int) -> list[_Piece]:
                (some.stop - some.start) * each)
         for i in range(parts) for some in even(channels, max(PAIRS // max(each, 1), 1))
     ]
+
+
+kept_weights = Kept(transformed_weights, most_bytes=1 << 26)  # in the whole process

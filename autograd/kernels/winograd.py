@@ -15,6 +15,7 @@ on each run and for any number of threads.
 
 from collections.abc import Iterator
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -27,14 +28,15 @@ from .runs import best_item
 from .stacks import by_rows
 from .threads import share
 from .tiles import Tiles, counts
-from .transforms import PAIRS, matrices, products, run, transform, transformed_weights
+from .transforms import PAIRS, kept_weights, matrices, products, run, transform, transformed_weights
 from .window import Window
 
-__all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_weight_grad", "fits", "pays"]
+__all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_weight_grad", "fits", "keeping_pays", "pays"]
 
 Array = np.ndarray[Any, Any]
 
 _TILES = 64  # in a chunk, at least: at 128 channels its buffers take some MB, and stay in the outer cache
+_MOST_TO_KEEP = 256  # tiles: a transform of 64 -> 128 channels is a fourth of the work for 64, a twelfth for 256
 _NUMBERS = 1 << 12  # tiles times channels, at least: so that calls of NumPy are long with few channels, too
 
 
@@ -57,11 +59,17 @@ def pays(images: int, window: Window, channels: int, outputs: int) -> bool:
     return images * rows * columns >= 64 and fewest >= 16 and useful >= (0.7 if fewest >= 32 else 0.9)
 
 
-def conv2d(x: Array, w: Array, b: Array | None, window: Window) -> Array:
+def keeping_pays(images: int, window: Window, channels: int, outputs: int) -> bool:
+    """Whether the transform of the weights is much of the work, and what is kept of them not too large."""
+    return images * prod(counts(window.out, 4)) <= _MOST_TO_KEEP and channels * outputs <= 1 << 17
+
+
+def conv2d(x: Array, w: Array, b: Array | None, window: Window, keeps: bool = False) -> Array:
     """The 2-D convolution (cross-correlation) of x with w, plus b, for what `fits`.
 
     x (N, H, W, C), w (3, 3, C, O), b (O,) or None -> (N, OH, OW, O), all float32. The error is about that of a
-    plain float32 sum: 2e-6 of the largest output at 128 channels.
+    plain float32 sum: 2e-6 of the largest output at 128 channels. `keeps` has transformed weights kept for the
+    next call with the same weights (`kept.py`).
 
     >>> from autograd.kernels.window import resolve
     >>> window = resolve("conv2d", size=(4, 4), kernel=3, stride=1, padding=0)
@@ -71,7 +79,7 @@ def conv2d(x: Array, w: Array, b: Array | None, window: Window) -> Array:
            [9., 9.]], dtype=float32)
     """
     channels, outputs = w.shape[2:]
-    weights = _transformed(w)  # (36, C, O)
+    weights = kept_weights.of(w, 4, 1)[0] if keeps else _transformed(w)  # (36, C, O)
     out = np.empty((len(x), *window.out, outputs), np.float32)
 
     def work(steps: Iterator[Step]) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import autograd as ag
 from autograd.kernels import conv, lanes, winograd
 from autograd.kernels.memory import Scratch
+from autograd.kernels.transforms import kept_weights
 from autograd.kernels.window import resolve
 from tests.autograd.kernels.cuts import cut_into_stacks
 from tests.autograd.kernels.taps import BOUND, by_taps, draws, error, geometries
@@ -176,6 +177,37 @@ def test_an_empty_batch_has_empty_outputs_and_a_weight_gradient_of_zeros():
     assert y.shape == (0, 8, 8, 2)
     assert dx.shape == (0, 8, 8, 3)
     np.testing.assert_array_equal(dw, np.zeros((3, 3, 3, 2)))
+
+
+# ---------------------------------------------------------------------- what is kept
+
+
+@pytest.mark.parametrize(("images", "is_kept"), [(1, True), (4, True), (5, False)])
+def test_transformed_weights_are_kept_for_few_tiles_alone_and_give_the_same_bits(images, is_kept):
+    window = resolve("conv2d", (32, 32), 3, 1, 1)
+    x, w, dout = draws(images, window, 16, 24)
+    before = kept_weights.nbytes
+    found = {conv.conv2d(x, w, None, window).tobytes() for _ in range(3)}
+    assert (kept_weights.nbytes > before) == is_kept
+    w[0, 0] *= 2
+    changed = conv.conv2d(x, w, None, window)
+    assert error(changed, by_taps(x, w, dout, window)[0]) < BOUND
+    w[0, 0] /= 2
+    found |= {conv.conv2d(x, w, None, window).tobytes(), conv.conv2d(x, w.copy(), None, window).tobytes()}
+    assert len(found) == 1
+
+
+def test_of_what_is_large_or_made_for_a_gradient_nothing_is_kept():
+    window = resolve("conv2d", (32, 32), 3, 1, 1)
+    assert winograd.keeping_pays(1, window, 256, 512)
+    assert not winograd.keeping_pays(1, window, 512, 512)
+    x, w, dout = draws(1, window, 16, 16)
+    before = kept_weights.nbytes
+    for _ in range(2):
+        conv.conv2d_input_grad(dout, w, window)
+        conv.conv2d_grads(x, dout, w, window)
+    assert kept_weights.nbytes == before
+    assert not conv.conv2d_for(x.shape, x.dtype, w.shape, w.dtype, None, window, 1, "auto", True).keywords["keeps"]
 
 
 # ---------------------------------------------------------------------- when it is chosen
