@@ -39,8 +39,8 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, method="auto
 
     method  "im2col", for everything; "winograd", for 3x3 kernels of stride 1 without dilation or groups in float32,
             where it has 2e-6 of error; "auto" takes that where it is faster, by shapes and dtypes alone: from 16
-            channels and 64 tiles of 4x4 outputs on, and for few tiles from 64 channels on, where it keeps what it
-            makes of w as long as w lives and has the same bytes (`docs/performance.md`)
+            channels and 64 tiles of 4x4 outputs on, and for fewer tiles from 64 channels on (`docs/performance.md`).
+            For up to 256 tiles what is made of w is kept as long as w lives and has the same bytes, 64 MiB in all
 
     Where x is infinite or NaN, outputs beside those that see it may be NaN, too; so it is with gradients.
 
