@@ -23,7 +23,7 @@ from .kept import Kept
 from .threads import share
 
 __all__ = [
-    "PAIRS", "Matrices", "Product", "kept_weights", "matrices", "products", "run", "transform", "transformed_weights",
+    "MOST_KEPT", "PAIRS", "Matrices", "Product", "kept_weights", "matrices", "products", "run", "transform", "transformed_weights",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -32,6 +32,7 @@ Product = tuple[Array, Array, Array]  # a and b, whose product is written into t
 # pairs of channels and outputs that are transformed at a time: 0.2 ms, some handovers long. They are 18 multiplications
 # each in a product at the most, so that BLAS makes it in one thread without being limited
 PAIRS = SMALL_PRODUCT // 32
+MOST_KEPT = 1 << 17  # pairs of weights that are worth keeping: more would take too much of the memory for what is kept
 
 _POINTS = {2: (0.0, 1.0, -1.0), 4: (0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))}  # by m; and infinity
 

@@ -28,7 +28,7 @@ from .runs import best_item
 from .stacks import by_rows
 from .threads import share
 from .tiles import Tiles, counts
-from .transforms import PAIRS, kept_weights, matrices, products, run, transform, transformed_weights
+from .transforms import MOST_KEPT, PAIRS, kept_weights, matrices, products, run, transform, transformed_weights
 from .window import Window
 
 __all__ = ["conv2d", "conv2d_and_weight_grad", "conv2d_weight_grad", "fits", "keeping_pays", "pays"]
@@ -61,7 +61,7 @@ def pays(images: int, window: Window, channels: int, outputs: int) -> bool:
 
 def keeping_pays(images: int, window: Window, channels: int, outputs: int) -> bool:
     """Whether the transform of the weights is much of the work, and what is kept of them not too large."""
-    return images * prod(counts(window.out, 4)) <= _MOST_TO_KEEP and channels * outputs <= 1 << 17
+    return images * prod(counts(window.out, 4)) <= _MOST_TO_KEEP and channels * outputs <= MOST_KEPT
 
 
 def conv2d(x: Array, w: Array, b: Array | None, window: Window, keeps: bool = False) -> Array:
