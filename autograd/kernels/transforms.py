@@ -23,7 +23,8 @@ from .kept import Kept
 from .threads import share
 
 __all__ = [
-    "MOST_KEPT", "PAIRS", "Matrices", "Product", "kept_weights", "matrices", "products", "run", "transform", "transformed_weights",
+    "MOST_KEPT", "PAIRS", "Matrices", "Product", "kept_weights", "matrices", "products", "run", "transform",
+    "transformed_weights",
 ]
 
 Array = np.ndarray[Any, Any]
