@@ -37,7 +37,9 @@ def test_it_is_the_product_however_it_is_cut(shapes, dtype, piece):
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize(("n", "k", "m"), [(64, 4096, 256), (4096, 64, 256), (1, 4096, 512), (3000, 300, 7)])
+@pytest.mark.parametrize(
+    ("n", "k", "m"), [(64, 4096, 256), (4096, 64, 256), (1, 4096, 1024), (1, 4100, 256), (3000, 300, 7)]
+)
 def test_large_products_have_the_same_bits_for_any_number_of_threads(n, k, m, order):
     rng = np.random.default_rng(0)
     x, y = (np.asarray(rng.standard_normal(shape, np.float32), order=order) for shape in ((n, k), (k, m)))
@@ -50,6 +52,33 @@ def test_large_products_have_the_same_bits_for_any_number_of_threads(n, k, m, or
     assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes()
     exact = x.astype(np.float64) @ y.astype(np.float64)
     assert np.abs(found[0] - exact).max() < 1e-5 * np.sqrt(k) * np.abs(exact).max()
+
+
+@given(st.integers(1, 100) | st.sampled_from([0, 16, 48]), st.integers(0, 40), st.sampled_from("efdFDil"),
+       st.sampled_from("CF"), st.booleans())
+def test_one_row_times_much_in_narrow_rows_is_the_product(k, m, dtype, order, is_view):
+    x, y = whole_numbers((1, k), dtype, 0), np.asarray(whole_numbers((k, m), dtype, 1), order=order)
+    if is_view:
+        x, y = x[:, ::-2], y[::-2]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"SMALL_PRODUCT": 0, "_MUCH": 0, "_NARROW": (0, 100)}.items():
+            patch.setattr(products, name, value)
+        got = products.matmul(x, y)
+    expected = np.matmul(x, y)
+    np.testing.assert_array_equal(got, expected)
+    assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
+
+
+@pytest.mark.parametrize(("k", "m"), [(4096, 256), (8200, 128), (2100, 512)])
+def test_one_row_times_much_in_narrow_rows_has_no_more_than_half_of_a_plain_sums_error(k, m):
+    rng = np.random.default_rng(0)
+    x, y = rng.random((1, k), np.float32), rng.random((k, m), np.float32)  # all are positive: errors add up
+    exact = x.astype(np.float64) @ y.astype(np.float64)
+    plain = np.zeros((1, m), np.float32)
+    for i in range(k):
+        plain += x[:, i] * y[i]
+    ours, usual = (np.abs(each - exact).max() for each in (products.matmul(x, y), plain))
+    assert 0 < ours < usual / 2
 
 
 def test_the_number_of_blas_threads_is_what_it_was_afterwards():
