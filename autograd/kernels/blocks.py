@@ -18,7 +18,7 @@ __all__ = ["BLOCK", "each_block", "keep", "kept", "relu", "relu_grad", "repeated
 Array = np.ndarray[Any, Any]
 
 BLOCK = 1 << 18  # numbers in a block: 1 MiB in float32, so that a call is long beside what handing it over costs
-_LEAST_SHARED = 1 << 21  # numbers times walks: below, some 0.6 ms of work, threads cost as much as they save
+_LEAST_SHARED = 1 << 20  # numbers times walks: below, some 0.3 ms of work, threads cost as much as they save
 
 
 def each_block(function: Callable[..., None], *arrays: Array, walks: int = 1) -> None:
