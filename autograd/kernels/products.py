@@ -40,8 +40,11 @@ def matmul(x: Array, y: Array) -> Array:
     if y.ndim == 2 and x.ndim > 2:  # one product in place of many
         # (.., n, k) -> (N, k), and (N, m) -> (.., n, m)
         return matmul(x.reshape(-1, x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[1])
-    if len(x) == 1 and _is_narrow(y):
-        return _row_times_narrow(x, y)
+    if x.ndim == 2 and len(x) == 1 and _is_narrow(y):
+        with np.errstate(all="ignore"):
+            found = _row_times_narrow(x, y)
+        if np.isfinite(found).all():
+            return found  # else np.matmul makes it, and says what went wrong, which einsum does not
     if x.ndim != 2 or y.ndim != 2 or count < 2 * _PIECE:
         with one_blas_thread():
             return np.matmul(x, y)

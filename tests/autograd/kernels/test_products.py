@@ -81,6 +81,18 @@ def test_one_row_times_much_in_narrow_rows_has_no_more_than_half_of_a_plain_sums
     assert 0 < ours < usual / 2
 
 
+@pytest.mark.parametrize(("in_x", "in_y", "kind"), [(1e30, 1e30, "overflow"), (np.inf, 0, "invalid")])
+@pytest.mark.parametrize(("k", "m"), [(4096, 256), (4100, 256), (4096, 1024)])  # by einsum, with a rest, and by BLAS
+def test_one_row_times_a_matrix_says_what_numpy_says_of_numbers_that_are_too_large(in_x, in_y, kind, k, m):
+    x, y = np.full((1, k), in_x, np.float32), np.full((k, m), in_y, np.float32)
+    with pytest.warns(RuntimeWarning, match=f"{kind} .* in matmul") as said:
+        found = products.matmul(x, y)
+    assert len(said) == 1
+    assert not np.isfinite(found).any()
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError, match=f"{kind} .* in matmul"):
+        products.matmul(x, y)
+
+
 def test_the_number_of_blas_threads_is_what_it_was_afterwards():
     before = threadpoolctl.threadpool_info()
     products.matmul(np.ones((600, 600)), np.ones((600, 600)))
